@@ -1,0 +1,57 @@
+# `make serve` runs the server; `make test` runs every test. The rest is for developers.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NPM_STAMP := tests/e2e/node_modules/.installed
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: serve install test test-fast acceptance soak check lint bench lock clean
+
+serve: $(STAMP)
+	@exec $(BIN)/codepush serve
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version) if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+# Published clients that the end-to-end tests run; without Node those tests are skipped,
+# which fails where CI=true.
+$(NPM_STAMP): tests/e2e/package.json tests/e2e/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  cd tests/e2e && npm ci --silent --no-audit --no-fund && touch node_modules/.installed; \
+	else echo "npm is missing: the tests of published clients will be skipped"; fi
+
+test: $(STAMP) $(NPM_STAMP)
+	$(BIN)/pytest -m "not slow" $(ARGS)
+
+acceptance: $(STAMP) $(NPM_STAMP)
+	BUNDLES=$(abspath $(BUNDLES)) $(BIN)/pytest -m acceptance -p no:randomly -s tests/e2e $(ARGS)
+
+soak: $(STAMP) $(NPM_STAMP)
+	$(BIN)/pytest -m slow $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pip check
+
+check: lint test
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+lock: $(STAMP)
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-emit-index-url --no-emit-find-links --all-extras setup.cfg -o requirements.lock
+
+clean:
+	rm -rf $(VENV) tests/e2e/node_modules

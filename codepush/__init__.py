@@ -1,0 +1,1 @@
+"""A CodePush server: over-the-air updates for React Native and Cordova apps."""

@@ -1,0 +1,1 @@
+"""The management dialects, and what is neither for managers nor for devices."""

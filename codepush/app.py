@@ -1,0 +1,96 @@
+"""Joins the parts into a Flask app: the one place that does."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from codepush.api import health, login
+from codepush.api.classic.blueprint import classic_blueprints
+from codepush.edge import blobs, device
+from codepush.plugins import open_storage
+from codepush.services.clock import Clock, system_clock
+from codepush.services.container import build_services
+from codepush.settings import Settings, load_settings
+from codepush.store.connection import connect
+from codepush.store.stores import open_stores
+from codepush.telemetry.logging import configure_logging
+from codepush.web import errors
+from codepush.web.context import EXTENSION
+from codepush.web.upload import DrainUnread, SpoolingRequest, spool_folder
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_MAX_FORM_MEMORY_BYTES = 256 * 1024
+
+
+class CodePushFlask(Flask):
+    """Flask, with uploads kept off the memory."""
+
+    request_class = SpoolingRequest
+
+
+def create_app(settings: Settings | None = None, clock: Clock = system_clock) -> Flask:
+    """Return the WSGI app.
+
+    Args:
+        settings: Checked settings; read from the environment if None. ``redis_url`` must be set:
+            the embedded store is the supervisor's business.
+        clock: Tells the time.
+
+    Raises:
+        SettingsError: A setting is wrong.
+    """
+    settings = settings or load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    app = CodePushFlask("codepush", static_folder=None)
+    app.config.update(
+        MAX_FORM_MEMORY_SIZE=_MAX_FORM_MEMORY_BYTES,
+        MAX_CONTENT_LENGTH=settings.max_package_bytes,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    app.url_map.strict_slashes = False
+    spool_folder(settings.data_dir).mkdir(parents=True, exist_ok=True)
+    stores = open_stores(connect(settings.redis_url))
+    storage = open_storage(settings.effective_storage_url)
+    app.extensions[EXTENSION] = build_services(settings, stores, storage, clock)
+    app.extensions[f"{EXTENSION}.settings"] = settings
+    errors.install(app)
+    for blueprint in (health.blueprint, device.blueprint, blobs.blueprint, login.blueprint):
+        app.register_blueprint(blueprint)
+    for blueprint in classic_blueprints():
+        app.register_blueprint(blueprint)
+    _wrap(app, settings)
+    return app
+
+
+def _wrap(app: Flask, settings: Settings) -> None:
+    """Put the WSGI middleware around ``app``, innermost first."""
+    wrapped = app.wsgi_app
+    if settings.public_path:
+        wrapped = _StripPrefix(wrapped, settings.public_path)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        wrapped = ProxyFix(wrapped, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
+    app.wsgi_app = DrainUnread(  # type: ignore[method-assign]  # Flask's documented way
+        wrapped, 2 * settings.max_package_bytes
+    )
+
+
+class _StripPrefix:
+    """Serves below the path of ``PUBLIC_URL`` too, for proxies that pass it on."""
+
+    def __init__(self, app: "WSGIApplication", prefix: str):
+        self._app = app
+        self._prefix = prefix
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        path: str = environ.get("PATH_INFO", "")
+        if path == self._prefix or path.startswith(f"{self._prefix}/"):
+            environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + self._prefix
+            environ["PATH_INFO"] = path[len(self._prefix) :] or "/"
+        return self._app(environ, start_response)

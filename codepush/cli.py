@@ -1,0 +1,32 @@
+"""The ``codepush`` command; its subcommands are in ``codepush/commands/``."""
+
+import sys
+
+import click
+
+from codepush.commands.serve import serve, worker
+from codepush.commands.users import token, user
+from codepush.domain.errors import CodePushError
+from codepush.server.errors import ServerError
+from codepush.settings import SettingsError
+
+
+@click.group()
+@click.version_option(package_name="codepush-server", prog_name="codepush")
+def codepush() -> None:
+    """Run and look after a CodePush server."""
+
+
+codepush.add_command(serve)
+codepush.add_command(worker)
+codepush.add_command(user)
+codepush.add_command(token)
+
+
+def main() -> None:
+    """Run the command line; what an operator can mend is one sentence on standard error."""
+    try:
+        codepush()
+    except (SettingsError, ServerError, CodePushError) as exc:
+        click.echo(f"codepush: {exc}", err=True)
+        sys.exit(2)

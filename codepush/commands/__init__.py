@@ -1,0 +1,1 @@
+"""Operator commands, one file a noun; ``codepush/cli.py`` joins them."""

@@ -1,0 +1,76 @@
+"""``codepush serve`` and ``codepush worker``: the processes of a server."""
+
+import logging
+import sys
+
+import click
+
+from codepush.plugins import open_storage
+from codepush.server.supervisor import Supervisor
+from codepush.services.accounts import NewUser
+from codepush.services.bootstrap import make_first_administrator
+from codepush.services.container import build_services
+from codepush.settings import Settings, load_settings
+from codepush.store.connection import connect
+from codepush.store.stores import open_stores
+from codepush.telemetry.logging import configure_logging
+
+_FIRST_STEPS = """
+This is its first start, so it made an administrator. Their access token is shown only now:
+
+  {made.user.email}  {made.token}
+
+Next, with the code-push command line (npm install -g code-push-cli@2.1.9):
+
+  code-push login --accessKey {made.token} {url}
+  code-push app add MyApp android react-native
+  code-push release MyApp ./path/to/bundle-folder 1.0.0
+"""
+
+
+@click.command()
+def serve() -> None:
+    """Run the whole server: the store, the web server and the worker."""
+    settings = load_settings()
+    _log_to_stderr(settings)
+    administrator: NewUser | None = None
+
+    def prepare(url: str) -> None:
+        nonlocal administrator
+        administrator = _prepare(url, settings)
+
+    supervisor = Supervisor(
+        settings, prepare=prepare, on_ready=lambda: _banner(settings, administrator)
+    )
+    sys.exit(supervisor.run())
+
+
+@click.command()
+def worker() -> None:
+    """Run one worker for background jobs; needs REDIS_URL."""
+    # Here, because importing RQ would slow every command down.
+    from codepush.server.worker import main
+
+    main()
+
+
+def _prepare(url: str, settings: Settings) -> NewUser | None:
+    """Make the administrator at a first start."""
+    configure_logging(settings.log_level, settings.log_format)
+    storage = open_storage(settings.effective_storage_url)
+    services = build_services(settings, open_stores(connect(url)), storage)
+    return make_first_administrator(services, settings.admin_email)
+
+
+def _banner(settings: Settings, administrator: NewUser | None) -> None:
+    """Print where the server is, when it is ready; and at a first start, what to do next."""
+    click.echo(f"CodePush server is ready at {settings.local_url}")
+    if administrator:
+        click.echo(_FIRST_STEPS.format(url=settings.local_url, made=administrator))
+    click.echo("Press Ctrl-C to stop it.")
+
+
+def _log_to_stderr(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )

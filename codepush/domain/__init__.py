@@ -1,0 +1,1 @@
+"""The rules, without web and store: pure functions over immutable values."""

@@ -1,0 +1,36 @@
+"""The hash by which devices know the contents of a package.
+
+SHA-256 over the JSON array of ``path:sha256`` strings, one for each file, sorted by UTF-16 code
+units as JavaScript and Java sort. Devices compute it over files only, so directory entries do not
+count; nor do the signature and what macOS leaves behind.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from codepush.domain.ids import PackageHash
+
+SIGNATURE_NAME = ".codepushrelease"
+
+
+def is_hashed(path: str) -> bool:
+    """Return whether a file counts towards the package hash.
+
+    Args:
+        path: Relative to the package's root, with forward slashes.
+    """
+    name = path.rpartition("/")[2]
+    return not path.startswith("__MACOSX/") and name not in {".DS_Store", SIGNATURE_NAME}
+
+
+def package_hash(files: Iterable[tuple[str, str]]) -> PackageHash:
+    """Return the hash of a package.
+
+    Args:
+        files: Path and hex SHA-256 of each file; those that do not count are passed over.
+    """
+    lines = [f"{path}:{digest}" for path, digest in files if is_hashed(path)]
+    lines.sort(key=lambda line: line.encode("utf-16-be", "surrogatepass"))
+    text = json.dumps(lines, separators=(",", ":"), ensure_ascii=False)
+    return PackageHash(hashlib.sha256(text.encode()).hexdigest())

@@ -1,0 +1,1 @@
+"""The device-facing side: update checks, reports and packages. No tokens here."""

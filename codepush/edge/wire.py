@@ -1,0 +1,96 @@
+"""How the two generations of SDKs spell what they ask and are told."""
+
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields, pre_load, validate
+
+from codepush.domain.update_check import UpdateAnswer
+from codepush.web.context import package_url
+
+_LONGEST = 1_000
+
+# Attribute, then its names in SDK 2 (camelCase) and in SDK 3 and 4 (snake_case).
+_PARAMETERS = {
+    "deployment_key": "deploymentKey",
+    "app_version": "appVersion",
+    "package_hash": "packageHash",
+    "is_companion": "isCompanion",
+    "label": "label",
+    "client_unique_id": "clientUniqueId",
+    "status": "status",
+    "previous_label_or_app_version": "previousLabelOrAppVersion",
+    "previous_deployment_key": "previousDeploymentKey",
+}
+
+
+def either_spelling(given: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters under their snake_case names; the camelCase value wins if there is one."""
+    return {
+        snake: given.get(camel) or given.get(snake)
+        for snake, camel in _PARAMETERS.items()
+        if camel in given or snake in given
+    }
+
+
+class ReportSchema(Schema):
+    """Body of both reports; what a device adds beyond it is ignored."""
+
+    class Meta:
+        """Devices of years to come may send more."""
+
+        unknown = EXCLUDE
+
+    deployment_key = fields.String(allow_none=True, validate=validate.Length(max=_LONGEST))
+    app_version = fields.String(allow_none=True, validate=validate.Length(max=_LONGEST))
+    label = fields.String(allow_none=True, validate=validate.Length(max=_LONGEST))
+    status = fields.String(allow_none=True, validate=validate.Length(max=_LONGEST))
+    client_unique_id = fields.String(allow_none=True, validate=validate.Length(max=_LONGEST))
+    previous_label_or_app_version = fields.String(
+        allow_none=True, validate=validate.Length(max=_LONGEST)
+    )
+    previous_deployment_key = fields.String(allow_none=True, validate=validate.Length(max=_LONGEST))
+
+    @pre_load
+    def _spell(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
+        return either_spelling(data)
+
+
+def camel_case(answer: UpdateAnswer) -> dict[str, Any]:
+    """Return an answer as SDK 2 reads it."""
+    release = answer.release
+    return {
+        "updateInfo": {
+            "downloadURL": package_url(release.blob_key) if release else "",
+            "description": release.description if release else "",
+            "isAvailable": release is not None,
+            "isMandatory": answer.is_mandatory,
+            "appVersion": answer.app_version,
+            "packageHash": release.package_hash if release else "",
+            "label": release.label if release else "",
+            "packageSize": release.size if release else 0,
+            "updateAppVersion": answer.update_app_version,
+            "shouldRunBinaryVersion": answer.should_run_binary_version,
+            # In snake case here too, as on the reference server.
+            "target_binary_range": answer.app_version,
+        }
+    }
+
+
+def snake_case(answer: UpdateAnswer) -> dict[str, Any]:
+    """Return an answer as SDK 3 and 4 read it."""
+    release = answer.release
+    return {
+        "update_info": {
+            "download_url": package_url(release.blob_key) if release else "",
+            "description": release.description if release else "",
+            "is_available": release is not None,
+            "is_mandatory": answer.is_mandatory,
+            "app_version": answer.app_version,
+            "target_binary_range": answer.app_version,
+            "package_hash": release.package_hash if release else "",
+            "label": release.label if release else "",
+            "package_size": release.size if release else 0,
+            "update_app_version": answer.update_app_version,
+            "should_run_binary_version": answer.should_run_binary_version,
+        }
+    }

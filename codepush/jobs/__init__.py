@@ -1,0 +1,1 @@
+"""What RQ workers do: entry points of a few lines, each calling a service."""

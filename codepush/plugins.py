@@ -1,0 +1,36 @@
+"""Finds storage plugins by entry point and picks one by the scheme of ``STORAGE_URL``."""
+
+from importlib.metadata import entry_points
+from typing import cast
+
+from codepush.domain.storage import BlobStorage
+from codepush.settings import SettingsError
+
+GROUP = "codepush.storage"
+
+
+def open_storage(url: str) -> BlobStorage:
+    """Return the storage that a URL names.
+
+    Raises:
+        SettingsError: No plugin has its scheme, the plugin lacks a package, or the plugin refuses
+            the URL. The message does not repeat the URL, which may hold a key.
+    """
+    scheme = url.partition(":")[0]
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    if scheme not in found:
+        raise SettingsError(
+            f"STORAGE_URL begins with {scheme!r}, which no installed storage plugin knows;"
+            f" installed are: {', '.join(sorted(found)) or 'none'}."
+        )
+    try:
+        plugin = found[scheme].load()
+    except ImportError as exc:
+        raise SettingsError(
+            f"STORAGE_URL begins with {scheme!r}, but its plugin lacks a package ({exc.name});"
+            f" install it with: pip install 'codepush-server[{scheme}]'."
+        ) from exc
+    try:
+        return cast(BlobStorage, plugin.from_url(url))
+    except ValueError as exc:
+        raise SettingsError(f"STORAGE_URL cannot be used: {exc}.") from exc

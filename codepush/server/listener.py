@@ -1,0 +1,111 @@
+"""The listening socket of the web server, owned by the supervisor.
+
+While the supervisor holds it, no other program can take the port, and requests that arrive while
+the web server restarts wait instead of being refused.
+"""
+
+import errno
+import logging
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from codepush.server.errors import ListenError
+from codepush.server.locks import WEB_LOCK, FileLock
+from codepush.settings import Settings
+
+log = logging.getLogger("codepush.server")
+
+BACKLOG = 2048
+_FORMER_WEB_S = 45.0
+"""More than gunicorn's graceful timeout: then the web processes of a killed server are gone."""
+_PAUSE_S = 0.05
+
+
+class Listener:
+    """A bound, listening socket, and the lock that goes with it to the web processes."""
+
+    def __init__(self, listening: socket.socket, web_lock: FileLock) -> None:
+        """Keep both; see ``listen``."""
+        self._socket = listening
+        self._web_lock = web_lock
+
+    @property
+    def fds(self) -> tuple[int, int]:
+        """Descriptors that a web process inherits; the first is the socket."""
+        return self._socket.fileno(), self._web_lock.fileno()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port where a client on this machine reaches it."""
+        host, port = self._socket.getsockname()[:2]
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104
+
+    def close(self) -> None:
+        """Close this process's part; web processes keep theirs until they end."""
+        self._socket.close()
+        self._web_lock.release()
+
+
+def listen(
+    settings: Settings, data_dir: Path, *, give_up: Callable[[], bool] = lambda: False
+) -> Listener:
+    """Listen on the host and port of the settings.
+
+    Waits for the web processes of a server that was killed on this data folder, which may still
+    be finishing requests on the port.
+
+    Args:
+        settings: Their host and port are used.
+        data_dir: An existing folder.
+        give_up: Asked while waiting; True ends it early.
+
+    Raises:
+        ListenError: The port is taken, or the address cannot be used.
+    """
+    web_lock = FileLock(data_dir / WEB_LOCK)
+    deadline = time.monotonic() + _FORMER_WEB_S
+    mentioned = False
+    while True:
+        # Exclusive: only to learn whether web processes of a former server share it.
+        alone = web_lock.acquire()
+        if web_lock.acquire(shared=True):
+            try:
+                return Listener(_bind(settings.host, settings.port), web_lock)
+            except OSError as exc:
+                web_lock.release()
+                in_use = exc.errno == errno.EADDRINUSE
+                if not in_use or alone or give_up() or time.monotonic() > deadline:
+                    raise ListenError(_sentence(settings, exc)) from exc
+        if not mentioned:
+            log.warning("waiting for the web processes of a killed server to end")
+            mentioned = True
+        time.sleep(_PAUSE_S)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    # As gunicorn does: the family by the look of the host, and no other option.
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _sentence(settings: Settings, exc: OSError) -> str:
+    if exc.errno == errno.EADDRINUSE:
+        return (
+            f"PORT {settings.port} is already in use on {settings.host}; stop the program that"
+            " listens there, or set PORT to a free one."
+        )
+    if exc.errno == errno.EACCES:
+        return f"PORT {settings.port} is not allowed for this user; set PORT to 1024 or above."
+    return (
+        f"HOST {settings.host} is not an address of this machine ({exc.strerror}); set HOST to"
+        " 127.0.0.1, or to 0.0.0.0 for all addresses."
+    )

@@ -1,0 +1,248 @@
+"""Runs a whole server: the embedded store, the web server and the worker.
+
+Start: store, then the caller's preparations, then worker and web at once. Stop: web, worker,
+store, each only when the one before has ended, so that nobody loses what they write to.
+"""
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import config
+from codepush.server.child import Backoff, Child, describe_exit, signal_group
+from codepush.server.embedded import SERVE, EmbeddedStore
+from codepush.server.errors import ServerError, StoreStartError
+from codepush.server.health import HealthWatch
+from codepush.server.lifeline import Lifeline
+from codepush.server.listener import Listener, listen
+from codepush.server.locks import (
+    EMBEDDED,
+    EXTERNAL,
+    hold_data_dir,
+    keep_commands_away,
+    open_data_dir,
+)
+from codepush.server.signals import Signals
+from codepush.settings import Settings
+
+log = logging.getLogger("codepush.server")
+
+GUNICORN_CONFIG = Path(config.__file__).with_name("gunicorn.conf.py")
+WEB_PATIENCE_S = 30.0
+"""More than gunicorn's graceful timeout, after which it kills requests by itself."""
+WORKER_PATIENCE_S = 30.0
+STORE_PATIENCE_S = 60.0
+COMMANDS_PATIENCE_S = 10.0
+_STRAYS_S = WEB_PATIENCE_S
+_IDLE_S = 60.0
+
+
+class Supervisor:
+    """One ``codepush serve``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        prepare: Callable[[str], None] = lambda _url: None,
+        on_ready: Callable[[], None] = lambda: None,
+        app: str = "wsgi:app",
+    ) -> None:
+        """Keep the parts; ``run`` starts them.
+
+        Args:
+            settings: The checked settings; children read theirs from the same environment.
+            prepare: Called with the store's URL before anyone else uses the store.
+            on_ready: Called once, when the web server is healthy.
+            app: What gunicorn serves.
+        """
+        self._settings = settings
+        self._prepare = prepare
+        self._on_ready = on_ready
+        self._app = app
+        self._data_dir = Path()
+        self._store: EmbeddedStore | None = None
+        self._store_backoff = Backoff()
+        self._children: list[Child] = []
+        self._ready = False
+        self._strays: dict[int, float] = {}
+
+    def run(self) -> int:
+        """Run until a signal asks to stop; return the exit code 0.
+
+        To be called in the main thread, once.
+
+        Raises:
+            ServerError: The server cannot start; everything started is stopped again.
+        """
+        self._data_dir = open_data_dir(self._settings.data_dir)
+        embedded = self._settings.embedded_store
+        serve_lock = hold_data_dir(self._data_dir, store=EMBEDDED if embedded else EXTERNAL)
+        try:
+            with Signals() as signals:
+                try:
+                    self._serve(signals)
+                except ServerError:
+                    # What a signal interrupted may have failed for that reason.
+                    if not signals.stop_wished():
+                        raise
+            # Text left behind would name a process that may belong to others by then.
+            serve_lock.write({})
+        finally:
+            serve_lock.release()
+        return 0
+
+    def _serve(self, signals: Signals) -> None:
+        listener = listen(self._settings, self._data_dir, give_up=signals.stop_wished)
+        lifeline = Lifeline()
+        try:
+            url = self._start_store(signals)
+            if not signals.stop_wished():
+                self._prepare(url)
+            if not signals.stop_wished():
+                self._children = self._make_children(url, listener, lifeline)
+                self._watch(signals, listener)
+        finally:
+            listener.close()
+            self._stop(signals)
+            lifeline.close()
+
+    def _watch(self, signals: Signals, listener: Listener) -> None:
+        for child in self._children:
+            child.start()
+        health = HealthWatch(listener.address, signals.wake)
+        try:
+            while not signals.stop_wished():
+                if not self._ready and health.is_healthy():
+                    self._ready = True
+                    self._on_ready()
+                signals.wait(self._tend())
+        finally:
+            health.stop()
+
+    def _start_store(self, signals: Signals) -> str:
+        if not self._settings.embedded_store:
+            return self._settings.redis_url
+        store = EmbeddedStore(self._data_dir)
+        commands = keep_commands_away(self._data_dir, give_up=signals.stop_wished)
+        try:
+            self._store = store
+            self._store_backoff.started()
+            store.start(SERVE, give_up=signals.stop_wished)
+        finally:
+            commands.release()
+        return store.url
+
+    def _make_children(self, url: str, listener: Listener, lifeline: Lifeline) -> list[Child]:
+        environment = os.environ | lifeline.environment()
+        environment |= {"REDIS_URL": url, "DATA_DIR": str(self._data_dir)}
+        # -P: modules in the current folder must not be taken for ours.
+        python = [sys.executable, "-P", "-m"]
+        worker = Child(
+            "worker",
+            [*python, "codepush.server.worker"],
+            environment=environment,
+            fds=[lifeline.read_fd],
+            patience_s=WORKER_PATIENCE_S,
+            hurry_signal=signal.SIGTERM,  # RQ: the second one is a cold shutdown
+        )
+        web = Child(
+            "web",
+            [
+                *python,
+                "codepush.server.web",
+                f"--config={GUNICORN_CONFIG}",
+                f"--bind=fd://{listener.fds[0]}",
+                self._app,
+            ],
+            environment=environment,
+            fds=[lifeline.read_fd, *listener.fds],
+            patience_s=WEB_PATIENCE_S,
+            hurry_signal=signal.SIGQUIT,
+        )
+        return [web, worker]
+
+    def _tend(self) -> float:
+        """Start again what ended; return the seconds until this is to be called again."""
+        now = time.monotonic()
+        next_at = now + _IDLE_S
+        for child in self._children:
+            if ended := child.reap():
+                self._note_end(child, *ended)
+            if child.pid is None:
+                if child.backoff.due_at <= now:
+                    child.start()
+                else:
+                    next_at = min(next_at, child.backoff.due_at)
+        if self._store is not None and self._store.poll() is not None:
+            next_at = min(next_at, self._tend_store(self._store))
+        return min(next_at, self._tend_strays()) - now
+
+    def _note_end(self, child: Child, pid: int, status: int) -> None:
+        if child.name == "web" and not self._ready:
+            signal_group(pid, signal.SIGKILL)
+            raise ServerError(
+                f"The web server ended at its start ({describe_exit(status)}); its messages above"
+                " say why."
+            )
+        if signal_group(pid, signal.SIGTERM):
+            # Web processes whose master was killed: let them finish, but not for ever.
+            self._strays[pid] = time.monotonic() + _STRAYS_S
+        _log_end(child.name, status, child.backoff.ended())
+
+    def _tend_store(self, store: EmbeddedStore) -> float:
+        now = time.monotonic()
+        if store.pid is not None:
+            delay_s = self._store_backoff.ended()
+            _log_end("store", store.poll() or 0, delay_s)
+            store.let_go()
+        if self._store_backoff.due_at <= now:
+            self._store_backoff.started()
+            try:
+                # Nobody waits for its answer here: web and worker reconnect by themselves.
+                if store.spawn(SERVE, lock_s=1.0):
+                    return now + _IDLE_S
+                log.error("the store's lock is still held")
+            except StoreStartError as exc:
+                log.error("%s", exc)  # noqa: TRY400 - the sentence says it all
+            self._store_backoff.ended()
+        return self._store_backoff.due_at
+
+    def _tend_strays(self) -> float:
+        now = time.monotonic()
+        for pid, deadline in list(self._strays.items()):
+            # A number is not given out again while its group has members, and it is forgotten
+            # as soon as it has none.
+            if not signal_group(pid, signal.SIGKILL if now >= deadline else 0) or now >= deadline:
+                del self._strays[pid]
+        return now + 1.0 if self._strays else now + _IDLE_S
+
+    def _stop(self, signals: Signals) -> None:
+        for child in self._children:
+            if child.pid is not None:
+                log.info("stopping %s", child.name)
+            child.stop(signals.wait)
+        for pid in self._strays:
+            signal_group(pid, signal.SIGKILL)
+        if self._store is None or self._store.pid is None:
+            return
+        try:
+            commands = keep_commands_away(
+                self._data_dir, timeout_s=COMMANDS_PATIENCE_S, give_up=signals.hurry_wished
+            )
+        except ServerError as exc:
+            log.warning("%s Stopping the store nevertheless.", exc)
+            self._store.stop(STORE_PATIENCE_S)
+        else:
+            log.info("stopping the store")
+            self._store.stop(STORE_PATIENCE_S)
+            commands.release()
+
+
+def _log_end(name: str, status: int, delay_s: float) -> None:
+    when = f"in {delay_s:.1f} s" if delay_s else "now"
+    log.warning("%s ended (%s); starting it again %s", name, describe_exit(status), when)

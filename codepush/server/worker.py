@@ -1,0 +1,101 @@
+"""The process that runs background jobs: an RQ worker that outlives restarts of the store."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import uuid
+from types import FrameType
+
+import redis.exceptions
+import rq
+from rq.exceptions import StopRequested
+
+from codepush.server import lifeline
+from codepush.server.errors import ServerError
+from codepush.settings import Settings, SettingsError, load_settings
+from codepush.store.connection import connect_queue
+
+log = logging.getLogger("codepush.server")
+
+QUEUES = ("high", "default", "low")
+"""In the order in which they are emptied."""
+_PAUSE_S = 1.0
+
+
+class _Worker(rq.Worker):
+    """RQ's worker, which remembers that it was asked to stop.
+
+    SIGTERM is a warm shutdown: the job at hand is finished first. A second one is a cold one.
+    """
+
+    max_connection_wait_time = 5.0
+    stop_wished = False
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Note the wish and do what RQ does: raise, or stop after the job at hand."""
+        self.stop_wished = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call] # RQ's
+
+
+def run(settings: Settings) -> None:
+    """Work until a signal asks to stop.
+
+    Raises:
+        ServerError: No REDIS_URL is set, so there is no queue that others write to.
+    """
+    if not settings.redis_url:
+        raise ServerError(
+            "A worker of its own needs REDIS_URL, such as redis://localhost:6379/0; codepush serve"
+            " runs a worker beside its embedded store by itself."
+        )
+    # RQ's own signal handlers come with its loop; until then, and between two loops, these.
+    signal.signal(signal.SIGTERM, _raise_stop)
+    signal.signal(signal.SIGINT, _raise_stop)
+    lifeline.watch()
+    try:
+        while not _work(settings):
+            signal.signal(signal.SIGTERM, _raise_stop)
+            signal.signal(signal.SIGINT, _raise_stop)
+            time.sleep(_PAUSE_S)
+    except StopRequested:
+        log.debug("worker stopped")
+
+
+def _work(settings: Settings) -> bool:
+    """Run one RQ worker to its end; return whether it was asked to end."""
+    worker: _Worker | None = None
+    try:
+        worker = _Worker(
+            QUEUES,
+            # Unique, because RQ refuses the name of a worker that was killed, for seven minutes.
+            name=f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}",
+            connection=connect_queue(settings.redis_url),
+        )
+        worker.work()
+    except redis.exceptions.RedisError as exc:
+        log.warning("the worker cannot reach its queue (%s)", exc)
+    return worker is not None and worker.stop_wished
+
+
+def _raise_stop(_number: int, _frame: FrameType | None) -> None:
+    raise StopRequested
+
+
+def main() -> None:
+    """Run the worker with the settings of the environment, as the supervisor does."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        settings = load_settings()
+        # RQ's "info" is about its own comings and goings.
+        level = {"debug": "INFO", "info": "WARNING"}.get(settings.log_level)
+        logging.getLogger("rq.worker").setLevel(level or settings.log_level.upper())
+        run(settings)
+    except (SettingsError, ServerError) as exc:
+        sys.exit(f"codepush: {exc}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Use cases. Every dialect calls these, and none has rules of its own."""

@@ -1,0 +1,112 @@
+"""Which app a caller means, and whether they may do what they ask: tenancy, in one place.
+
+Nothing else in the server turns a name into an app. An app that the caller has no permission on
+does not exist for them; one that they may see but not change is forbidden.
+"""
+
+from codepush.domain.errors import ForbiddenError, NotFoundError
+from codepush.domain.models import App, Principal, User
+from codepush.domain.names import fold
+from codepush.domain.permissions import Permission, permission_of
+from codepush.store.apps import gone
+from codepush.store.stores import Stores
+
+_LEGACY_SEPARATOR = "~~"
+"""What SDK 2 and 3 send for the slash of ``owner/app``."""
+
+
+class Access:
+    """Resolves app names for a principal."""
+
+    def __init__(self, stores: Stores):
+        """Use ``stores``."""
+        self._stores = stores
+
+    def visible_apps(self, principal: Principal) -> list[App]:
+        """Return the apps of the principal's organization and those shared with the user."""
+        own = self._stores.apps.list_of(principal.organization_id) if principal.role else []
+        known = {app.id for app in own}
+        return own + [app for app in self._shared(principal) if app.id not in known]
+
+    def app(self, principal: Principal, reference: str, need: Permission) -> App:
+        """Return the app that a caller means.
+
+        Args:
+            principal: The caller.
+            reference: ``name``, or ``owner:name`` or ``owner~~name`` with the owner's e-mail
+                address or organization. A bare name means the organization's own app first, then a
+                single shared one.
+            need: What the caller wants to do.
+
+        Raises:
+            NotFoundError: There is none, or none that the caller may know of.
+            ForbiddenError: The caller may see it, but lacks ``need``.
+        """
+        app = self._find(principal, reference)
+        held = permission_on(app, principal)
+        if held is None:
+            raise gone(reference)
+        if held < need:
+            raise ForbiddenError(f"This action requires {need.wire_name} permissions on the app!")
+        return app
+
+    def _find(self, principal: Principal, reference: str) -> App:
+        if reference.count(":") == 1:
+            owner, _, name = reference.partition(":")
+            return self._owned_by(principal, owner, name, reference)
+        if ":" in reference:
+            raise gone(reference)
+        found = self._named(principal, reference)
+        if not found and _LEGACY_SEPARATOR in reference:
+            owner, _, name = reference.partition(_LEGACY_SEPARATOR)
+            return self._owned_by(principal, owner, name, reference)
+        if not found:
+            raise gone(reference)
+        if len(found) > 1 and found[0].organization_id != principal.organization_id:
+            owned = [app for app in found if app.owner_id == principal.user.id]
+            if len(owned) != 1:
+                raise NotFoundError(
+                    f'Several apps named "{reference}" are shared with you. Write'
+                    f" owner@example.com:{reference} to say whose you mean."
+                )
+            return owned[0]
+        return found[0]
+
+    def _named(self, principal: Principal, name: str) -> list[App]:
+        """Return the visible apps of a name, the organization's own first."""
+        own = self._stores.apps.find(principal.organization_id, name) if principal.role else None
+        folded = fold(name)
+        shared = [app for app in self._shared(principal) if fold(app.name) == folded]
+        return ([own] if own else []) + [a for a in shared if own is None or a.id != own.id]
+
+    def _owned_by(self, principal: Principal, owner: str, name: str, reference: str) -> App:
+        for app in self._named(principal, name):
+            if fold(owner) in self._owner_names(app):
+                return app
+        raise gone(reference)
+
+    def _owner_names(self, app: App) -> set[str]:
+        names = set()
+        user = self._stores.users.get(app.owner_id) if app.owner_id else None
+        if user:
+            names |= {fold(user.email), fold(user.name)}
+        organization = self._stores.organizations.get(app.organization_id)
+        if organization:
+            names.add(fold(organization.name))
+        return names
+
+    def _shared(self, principal: Principal) -> list[App]:
+        noted = self._stores.users.noted_apps(principal.user.id)
+        apps = self._stores.apps.get_many(noted).values()
+        return [app for app in apps if principal.user.id in app.collaborators]
+
+
+def permission_on(app: App, principal: Principal) -> Permission | None:
+    """Return what a principal may do with an app; None where it does not exist for them."""
+    role = principal.role if app.organization_id == principal.organization_id else None
+    return permission_of(role, app.collaborators.get(principal.user.id))
+
+
+def is_owner(app: App, user: User) -> bool:
+    """Return whether a user is the app's owner in the sense of collaborators."""
+    return app.collaborators.get(user.id) is Permission.OWNER

@@ -1,0 +1,240 @@
+"""Releases: uploaded, promoted, rolled back, changed and cleared."""
+
+from typing import BinaryIO
+
+from codepush.domain import releasing as rules
+from codepush.domain.errors import InvalidParameterError
+from codepush.domain.ids import BlobKey, PackageHash, new_id
+from codepush.domain.models import App, Deployment, History, Principal, Release, ReleaseMethod
+from codepush.domain.permissions import Permission
+from codepush.domain.releasing import Change, ReleaseOverrides
+from codepush.domain.storage import BlobStorage
+from codepush.services.clock import Clock
+from codepush.services.deployments import Deployments
+from codepush.services.packages import examine
+from codepush.store.stores import Stores
+
+
+class Releasing:
+    """What can be done with the releases of a deployment."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        deployments: Deployments,
+        storage: BlobStorage,
+        clock: Clock,
+        *,
+        history_limit: int,
+    ):
+        """Use ``stores`` and ``storage``; keep ``history_limit`` releases a deployment."""
+        self._stores = stores
+        self._deployments = deployments
+        self._storage = storage
+        self._clock = clock
+        self._limit = history_limit
+
+    def target(self, principal: Principal, reference: str, name: str) -> tuple[App, Deployment]:
+        """Return the deployment to release to, before its upload is read.
+
+        Raises:
+            NotFoundError: There is none for this principal.
+            ForbiddenError: The principal may not release.
+        """
+        return self._deployments.get(principal, reference, name, Permission.COLLABORATOR)
+
+    def release(
+        self,
+        principal: Principal,
+        target: tuple[App, Deployment],
+        upload: BinaryIO,
+        properties: ReleaseOverrides,
+    ) -> Release:
+        """Release an uploaded package.
+
+        The package is stored before the release is committed, under a key made from its content,
+        so a failure in between leaves a blob that nothing refers to and no trace of a release.
+
+        Args:
+            principal: The releaser.
+            target: From ``target``.
+            upload: Seekable.
+            properties: Its ``app_version`` is required.
+
+        Raises:
+            InvalidParameterError: The package or a property may not be.
+            ConflictError: A rollout is unfinished, or the newest release has the same contents.
+            StorageError: The package could not be stored.
+        """
+        app, deployment = target
+        if properties.app_version is None:
+            raise InvalidParameterError(
+                "The appVersion is missing; say which binary versions the release is for.",
+                parameter="appVersion",
+                reason="Missing",
+            )
+        _check(properties)
+        package = examine(upload)
+        blob_key = BlobKey(f"{app.id}/{package.sha256}")
+        release = properties.apply_to(
+            Release(
+                id=new_id(),
+                number=0,
+                app_version="",
+                package_hash=package.hash,
+                blob_key=blob_key,
+                size=package.size,
+                uploaded_at_ms=self._clock(),
+                released_by=principal.user.email,
+                method=ReleaseMethod.UPLOAD,
+            )
+        )
+
+        def decide(history: History) -> Change:
+            return rules.add_release(history, release, limit=self._limit)
+
+        decide(self._stores.releases.history(app.id, deployment.id))  # refuse before storing
+        if self._storage.size(blob_key) != package.size:
+            self._storage.put(
+                blob_key, package.source, size=package.size, content_type=package.content_type
+            )
+        return _added(self._stores.releases.change(app.id, deployment.id, decide))
+
+    def promote(
+        self,
+        principal: Principal,
+        reference: str,
+        source_name: str,
+        target_name: str,
+        overrides: ReleaseOverrides,
+        *,
+        label: str | None = None,
+    ) -> Release:
+        """Release what another deployment of the app has.
+
+        Raises:
+            NotFoundError: A deployment or the release is not there for this principal.
+            ForbiddenError: The principal may not release.
+            InvalidParameterError: A property may not be.
+            ConflictError: A rollout is unfinished, or the newest release has the same contents.
+        """
+        _check(overrides)
+        app, source = self._deployments.get(
+            principal, reference, source_name, Permission.COLLABORATOR
+        )
+        target = self._stores.deployments.get(app, target_name)
+        history = self._stores.releases.history(app.id, source.id)
+        template = self._template(principal)
+
+        def decide(target_history: History) -> Change:
+            return rules.promote(
+                history,
+                target_history,
+                template,
+                overrides,
+                label=label,
+                source_name=source_name,
+                limit=self._limit,
+            )
+
+        return _added(self._stores.releases.change(app.id, target.id, decide))
+
+    def roll_back(
+        self, principal: Principal, reference: str, name: str, *, label: str | None = None
+    ) -> Release:
+        """Release an earlier release again; the second newest unless told which.
+
+        Raises:
+            NotFoundError: The deployment or release is not there for this principal.
+            ForbiddenError: The principal may not release.
+            ConflictError: It is the newest already, or for another binary.
+        """
+        app, deployment = self.target(principal, reference, name)
+        template = self._template(principal)
+
+        def decide(history: History) -> Change:
+            return rules.roll_back(history, template, label=label, limit=self._limit)
+
+        return _added(self._stores.releases.change(app.id, deployment.id, decide))
+
+    def patch(
+        self,
+        principal: Principal,
+        reference: str,
+        name: str,
+        overrides: ReleaseOverrides,
+        *,
+        label: str | None = None,
+        only_up: bool,
+    ) -> Release | None:
+        """Change properties of a release; the newest unless told which.
+
+        Args:
+            principal: The caller.
+            reference: The app.
+            name: The deployment.
+            overrides: What to change.
+            label: Which release.
+            only_up: Whether its rollout may only grow.
+
+        Returns:
+            The release as it is now, or None where it was so already.
+
+        Raises:
+            NotFoundError: The deployment or release is not there for this principal.
+            ForbiddenError: The principal may not release.
+            InvalidParameterError: A property may not be.
+            ConflictError: The rollout may not change that way.
+        """
+        _check(overrides)
+        app, deployment = self.target(principal, reference, name)
+
+        def decide(history: History) -> Change:
+            return rules.patch_release(history, overrides, label=label, only_up=only_up)
+
+        change = self._stores.releases.change(app.id, deployment.id, decide)
+        return change.updated[0] if change.updated else None
+
+    def clear(self, principal: Principal, reference: str, name: str) -> None:
+        """Drop all releases of a deployment and its metrics; labels go on counting.
+
+        Raises:
+            NotFoundError: The deployment is not there for this principal.
+            ForbiddenError: The principal is not an owner.
+        """
+        app, deployment = self._deployments.get(principal, reference, name, Permission.OWNER)
+        self._stores.releases.change(app.id, deployment.id, rules.clear)
+
+    def history(self, principal: Principal, reference: str, name: str) -> tuple[Release, ...]:
+        """Return all releases of a deployment, oldest first.
+
+        Raises:
+            NotFoundError: The deployment is not there for this principal.
+        """
+        app, deployment = self._deployments.get(principal, reference, name)
+        return self._stores.releases.history(app.id, deployment.id).releases
+
+    def _template(self, principal: Principal) -> Release:
+        """Return what a copy of a release takes from its copier."""
+        return Release(
+            id=new_id(),
+            number=0,
+            app_version="",
+            package_hash=PackageHash(""),
+            blob_key=BlobKey(""),
+            size=0,
+            uploaded_at_ms=self._clock(),
+            released_by=principal.user.email,
+            method=ReleaseMethod.UPLOAD,
+        )
+
+
+def _check(properties: ReleaseOverrides) -> None:
+    if properties.app_version is not None:
+        rules.check_range(properties.app_version)
+
+
+def _added(change: Change) -> Release:
+    if change.added is None:  # pragma: no cover - the rules that add always say what
+        raise AssertionError("The change adds no release.")
+    return change.added

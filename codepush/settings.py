@@ -1,0 +1,204 @@
+"""The server's settings, read from the environment once and checked at start.
+
+Only this module reads the environment. ``config/default.py`` names every setting with its
+unit and default; ``config/<CODEPUSH_ENV>.py`` holds what an environment changes.
+"""
+
+import importlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ENVIRONMENTS = ("development", "testing", "production")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+
+class SettingsError(Exception):
+    """A setting is missing or absurd; the message names it and says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Checked settings. Names and units are those of ``config/default.py``, in lower case."""
+
+    environment: str
+    host: str
+    port: int
+    web_concurrency: int
+    web_threads: int
+    data_dir: Path
+    public_url: str
+    redis_url: str
+    storage_url: str
+    max_package_bytes: int
+    history_limit: int
+    token_lifetime: timedelta
+    trusted_proxies: int
+    admin_email: str
+    log_level: str
+    log_format: str
+
+    @property
+    def embedded_store(self) -> bool:
+        """Whether this server keeps its own Valkey in ``data_dir``."""
+        return not self.redis_url
+
+    @property
+    def effective_storage_url(self) -> str:
+        """The storage URL, with the default filled in."""
+        return self.storage_url or f"local://{self.data_dir.resolve() / 'blobs'}"
+
+    @property
+    def public_path(self) -> str:
+        """Path part of ``public_url``, without a trailing slash: ``""`` or ``"/codepush"``."""
+        return urlsplit(self.public_url).path.rstrip("/")
+
+    @property
+    def local_url(self) -> str:
+        """Where a person on this machine reaches the server."""
+        if self.public_url:
+            return self.public_url
+        host = "localhost" if self.host in {"0.0.0.0", "::", "127.0.0.1", "::1"} else self.host  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check all settings.
+
+    Args:
+        environ: Environment variables; those of the process if None.
+
+    Raises:
+        SettingsError: A value is wrong; the message names the setting, the value and what it
+            should be.
+    """
+    values = _merge(os.environ if environ is None else environ)
+    return Settings(
+        environment=values["CODEPUSH_ENV"],
+        host=_host(values, "HOST"),
+        port=_integer(values, "PORT", 1, 65_535),
+        web_concurrency=_integer(values, "WEB_CONCURRENCY", 1, 256),
+        web_threads=_integer(values, "WEB_THREADS", 1, 1_000),
+        data_dir=_directory(values, "DATA_DIR"),
+        public_url=_public_url(values, "PUBLIC_URL"),
+        redis_url=_redis_url(values, "REDIS_URL"),
+        storage_url=_storage_url(values, "STORAGE_URL"),
+        max_package_bytes=_integer(values, "MAX_PACKAGE_MB", 1, 4_000) * 1_000_000,
+        history_limit=_integer(values, "HISTORY_LIMIT", 500, 100_000),
+        token_lifetime=timedelta(days=_integer(values, "TOKEN_TTL_DAYS", 1, 3_650)),
+        trusted_proxies=_integer(values, "TRUSTED_PROXIES", 0, 16),
+        admin_email=_email(values, "ADMIN_EMAIL"),
+        log_level=_choice(values, "LOG_LEVEL", LOG_LEVELS),
+        log_format=_choice(values, "LOG_FORMAT", LOG_FORMATS),
+    )
+
+
+def _merge(environ: Mapping[str, str]) -> dict[str, str]:
+    environment = environ.get("CODEPUSH_ENV", "")
+    if environment and environment not in ENVIRONMENTS:
+        raise SettingsError(
+            f"CODEPUSH_ENV is {environment!r}; it must be one of {', '.join(ENVIRONMENTS)}, or"
+            " unset."
+        )
+    values = {"CODEPUSH_ENV": environment}
+    for name in ("default", environment):
+        if name:
+            module = importlib.import_module(f"config.{name}")
+            values |= {key: value for key, value in vars(module).items() if key.isupper()}
+    known = values.keys()
+    return values | {key: environ[key].strip() for key in known if environ.get(key, "").strip()}
+
+
+def _integer(values: Mapping[str, str], name: str, least: int, most: int) -> int:
+    text = values[name]
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+        raise SettingsError(
+            f"{name} is {text!r}; it must be a whole number from {least} to {most}."
+        )
+    return int(text)
+
+
+def _choice(values: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    text = values[name].lower()
+    if text not in choices:
+        raise SettingsError(f"{name} is {values[name]!r}; it must be one of {', '.join(choices)}.")
+    return text
+
+
+def _host(values: Mapping[str, str], name: str) -> str:
+    text = values[name]
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,255}", text):
+        raise SettingsError(
+            f"{name} is {text!r}; it must be an address or host name without scheme or port, such"
+            " as 127.0.0.1 or 0.0.0.0."
+        )
+    return text
+
+
+def _directory(values: Mapping[str, str], name: str) -> Path:
+    path = Path(values[name]).expanduser()
+    if "\0" in values[name] or (path.exists() and not path.is_dir()):
+        raise SettingsError(
+            f"{name} is {values[name]!r}, which is not a folder; name a folder, which is made if it"
+            " is missing."
+        )
+    return path
+
+
+def _public_url(values: Mapping[str, str], name: str) -> str:
+    text = values[name].rstrip("/")
+    if text and not re.fullmatch(r"https?://[A-Za-z0-9.\-_\[\]:]+(/[A-Za-z0-9.\-_~/]*)?", text):
+        raise SettingsError(
+            f"{name} is {values[name]!r}; it must be an http or https URL without query or"
+            " fragment, such as https://codepush.example.com."
+        )
+    try:
+        _ = urlsplit(text).port
+    except ValueError as exc:
+        raise SettingsError(f"{name} is {values[name]!r}; its port is not a number.") from exc
+    return text
+
+
+def _redis_url(values: Mapping[str, str], name: str) -> str:
+    text = values[name]
+    if not text:
+        return text
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in REDIS_SCHEMES and bool(
+            parts.path if parts.scheme == "unix" else parts.hostname
+        )
+        _ = parts.port
+    except ValueError:
+        sound = False
+    if not sound:
+        # The value may hold a password: name the setting only.
+        raise SettingsError(
+            f"{name} is not a Redis URL; it must look like redis://host:6379/0, rediss://... for"
+            " TLS, or unix:///path/to/socket. Leave it unset for the embedded store."
+        )
+    return text
+
+
+def _storage_url(values: Mapping[str, str], name: str) -> str:
+    text = values[name]
+    if text and not re.match(r"[a-z][a-z0-9+.-]*:", text):
+        # The value may hold an account key: name the setting only.
+        raise SettingsError(
+            f"{name} is not a URL; it must begin with the scheme of a storage plugin, such as"
+            " local:///var/lib/codepush/blobs."
+        )
+    return text
+
+
+def _email(values: Mapping[str, str], name: str) -> str:
+    text = values[name]
+    if not re.fullmatch(r"[^@\s/\\]{1,64}@[^@\s/\\]{1,255}", text):
+        raise SettingsError(f"{name} is {text!r}; it must be an e-mail address.")
+    return text

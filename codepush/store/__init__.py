@@ -1,0 +1,1 @@
+"""The Redis data model. Stores return domain models, never raw replies."""

@@ -1,0 +1,218 @@
+"""Apps, their collaborators and the names of their deployments."""
+
+from collections.abc import Iterable, Mapping
+
+from codepush.domain.errors import ConflictError, NotFoundError
+from codepush.domain.ids import AppId, DeploymentId, OrganizationId, UserId
+from codepush.domain.models import App, Deployment
+from codepush.domain.names import fold
+from codepush.domain.permissions import Permission
+from codepush.store import keys
+from codepush.store.claims import Claim, Claims, owner_in, too_late
+from codepush.store.connection import StoreClient
+from codepush.store.scripts import Scripts
+
+_BATCH = 250
+"""Apps read in one round trip."""
+
+
+class AppStore:
+    """Apps by id, and by name in their organization."""
+
+    def __init__(self, client: StoreClient, scripts: Scripts, claims: Claims):
+        """Use ``client`` for plain commands, ``scripts`` and ``claims`` for the rest."""
+        self._client = client
+        self._scripts = scripts
+        self._claims = claims
+
+    def claim_name(self, organization_id: OrganizationId, name: str, app_id: AppId) -> Claim | None:
+        """Hold a name in an organization for an app; None where it is taken."""
+
+        def bears(holder: str) -> bool:
+            held = self.get(AppId(holder))
+            return held is not None and _bears(held, organization_id, fold(name))
+
+        return self._claims.take(keys.app_names(organization_id), fold(name), app_id, bears=bears)
+
+    def give_back_name(self, organization_id: OrganizationId, name: str, app_id: AppId) -> None:
+        """Free a name that an app no longer bears."""
+        self._claims.give_back(keys.app_names(organization_id), fold(name), app_id)
+
+    def create(self, app: App, deployments: Iterable[Deployment], deadline_ms: int) -> None:
+        """Commit an app with its first collaborators and deployments.
+
+        Args:
+            app: The record; its name is claimed.
+            deployments: Its first deployments; their keys are claimed.
+            deadline_ms: Server time after which the oldest of those claims is too old.
+
+        Raises:
+            StoreUnavailableError: It is too late.
+        """
+        record = {
+            "organization_id": app.organization_id,
+            "name": app.name,
+            "os": app.os or "",
+            "platform": app.platform or "",
+            "created_at_ms": str(app.created_at_ms),
+        }
+        holders = {str(user): str(int(held)) for user, held in app.collaborators.items()}
+        touched = [keys.app(app.id), keys.collaborators(app.id)]
+        args = [deadline_ms, *_counted(record), "HSET", *_counted(holders)]
+        named = list(deployments)
+        if named:
+            touched.append(keys.deployments(app.id))
+            args += ["HSET", *_counted({each.name: each.id for each in named})]
+        for each in named:
+            touched.append(keys.deployment(app.id, each.id))
+            args += ["HSET", *_counted(deployment_record(each))]
+        if self._scripts.run("create_record", touched, args) != 1:
+            raise too_late("app")
+
+    def get(self, app_id: AppId) -> App | None:
+        """Return an app."""
+        return self.get_many([app_id]).get(app_id)
+
+    def get_many(self, app_ids: Iterable[AppId]) -> dict[AppId, App]:
+        """Return those of the apps that exist."""
+        wanted = list(dict.fromkeys(app_ids))
+        found: dict[AppId, App] = {}
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            pipe = self._client.pipeline(transaction=False)
+            for app_id in batch:
+                pipe.hgetall(keys.app(app_id))
+                pipe.hgetall(keys.collaborators(app_id))
+                pipe.hgetall(keys.deployments(app_id))
+            replies = iter(pipe.execute())
+            for app_id, record, holders, deployments in zip(
+                batch, replies, replies, replies, strict=True
+            ):
+                if record:
+                    found[app_id] = _decode(app_id, record, holders, deployments)
+        return found
+
+    def find(self, organization_id: OrganizationId, name: str) -> App | None:
+        """Return the app of this name in an organization, whatever its case."""
+        folded = fold(name)
+        holder = self._claims.holder(keys.app_names(organization_id), folded)
+        app = self.get(AppId(holder)) if holder else None
+        return app if app and _bears(app, organization_id, folded) else None
+
+    def list_of(self, organization_id: OrganizationId) -> list[App]:
+        """Return all apps of an organization."""
+        held = self._client.hgetall(keys.app_names(organization_id))
+        apps = self.get_many(AppId(owner_in(claim)) for claim in held.values())
+        return [app for app in apps.values() if app.organization_id == organization_id]
+
+    def update(
+        self,
+        app: App,
+        *,
+        name: str | None = None,
+        organization_id: OrganizationId | None = None,
+        collaborators: Mapping[UserId, Permission | None] | None = None,
+        deadline_ms: int = 0,
+    ) -> None:
+        """Rename or move an app, or change its collaborators, in one step.
+
+        Args:
+            app: As read.
+            name: New name; claimed.
+            organization_id: New organization.
+            collaborators: Permissions to give, or None to take one away.
+            deadline_ms: Server time after which the claim is too old; 0 where there is none.
+
+        Raises:
+            NotFoundError: The app is gone, or belongs to another organization by now.
+            StoreUnavailableError: It is too late.
+        """
+        record = {"name": name, "organization_id": organization_id}
+        changed = {key: str(value) for key, value in record.items() if value is not None}
+        holders = [
+            text
+            for user_id, held in (collaborators or {}).items()
+            for text in (str(user_id), "" if held is None else str(int(held)))
+        ]
+        reply = self._scripts.run(
+            "update_app",
+            [keys.app(app.id), keys.collaborators(app.id)],
+            [deadline_ms, app.organization_id, *_counted(changed), *holders],
+        )
+        if reply == 0:
+            raise gone(app.name)
+        if reply == -1:
+            raise too_late("new name")
+
+    def add_collaborator(self, app: App, user_id: UserId, permission: Permission) -> None:
+        """Give a user a permission on an app.
+
+        Raises:
+            ConflictError: The user has one already.
+            NotFoundError: The app is gone.
+        """
+        reply = self._scripts.run(
+            "add_collaborator",
+            [keys.app(app.id), keys.collaborators(app.id)],
+            [user_id, int(permission)],
+        )
+        if reply == 0:
+            raise gone(app.name)
+        if reply == -1:
+            raise ConflictError("The given account is already a collaborator for this app.")
+
+    def delete(self, app: App) -> bool:
+        """Remove an app and all its deployments; False where they changed since ``app`` was read.
+
+        Raises:
+            NotFoundError: The app is gone.
+        """
+        ids: list[DeploymentId] = list(app.deployments.values())
+        touched = [keys.app(app.id), keys.collaborators(app.id), keys.deployments(app.id)]
+        for deployment_id in ids:
+            touched += keys.whole_deployment(app.id, deployment_id)
+        reply = self._scripts.run("delete_app", touched, ids)
+        if reply == 0:
+            raise gone(app.name)
+        return bool(reply == 1)
+
+
+def gone(name: str) -> NotFoundError:
+    """Return the error for an app that is not there."""
+    return NotFoundError(f'App "{name}" does not exist.')
+
+
+def deployment_record(deployment: Deployment) -> dict[str, str]:
+    """Return the fields of a new deployment's record."""
+    return {
+        "name": deployment.name,
+        "key": deployment.key,
+        "created_at_ms": str(deployment.created_at_ms),
+        "version": "0",
+        "label_seq": "0",
+        "latest": "",
+    }
+
+
+def _bears(app: App, organization_id: OrganizationId, folded_name: str) -> bool:
+    return app.organization_id == organization_id and fold(app.name) == folded_name
+
+
+def _counted(fields: Mapping[str, str]) -> list[str | int]:
+    flat = [text for pair in fields.items() for text in pair]
+    return [len(flat), *flat]
+
+
+def _decode(
+    app_id: AppId, record: dict[str, str], holders: dict[str, str], deployments: dict[str, str]
+) -> App:
+    return App(
+        id=app_id,
+        organization_id=OrganizationId(record["organization_id"]),
+        name=record["name"],
+        os=record["os"] or None,
+        platform=record["platform"] or None,
+        created_at_ms=int(record["created_at_ms"]),
+        collaborators={UserId(u): Permission(int(held)) for u, held in holders.items()},
+        deployments={name: DeploymentId(d) for name, d in sorted(deployments.items())},
+    )

@@ -1,0 +1,63 @@
+"""How the server reaches Redis, and what it does while Redis is away."""
+
+from collections.abc import Set as AbstractSet
+from typing import Any, Protocol, cast
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+STORE_ERRORS = (redis.RedisError,)
+"""What a store may raise when Redis is unreachable, full or refuses to write."""
+
+_RETRIES = 8
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.5
+_TIMEOUT_S = 15.0
+"""Patience with one answer: an fsync on a slow disk may take seconds."""
+
+
+class StoreClient(Protocol):
+    """The commands that stores use, answering in text; a cluster's client has them too."""
+
+    def get(self, name: str) -> str | None: ...  # noqa: D102 - Redis documents its commands
+    def set(self, name: str, value: str, *, ex: int | None = None) -> Any: ...  # noqa: D102
+    def delete(self, *names: str) -> int: ...  # noqa: D102
+    def hget(self, name: str, key: str) -> str | None: ...  # noqa: D102
+    def hmget(self, name: str, keys: list[str]) -> list[str | None]: ...  # noqa: D102
+    def hgetall(self, name: str) -> dict[str, str]: ...  # noqa: D102
+    def hset(self, name: str, key: str, value: str) -> int: ...  # noqa: D102
+    def sadd(self, name: str, *values: str) -> int: ...  # noqa: D102
+    def srem(self, name: str, *values: str) -> int: ...  # noqa: D102
+    def smembers(self, name: str) -> AbstractSet[str]: ...  # noqa: D102
+    def ping(self) -> bool: ...  # noqa: D102
+    def pipeline(self, transaction: bool = True) -> Any: ...  # noqa: D102
+    def register_script(self, script: str) -> Any: ...  # noqa: D102
+
+
+def connect(url: str) -> StoreClient:
+    """Return a client that speaks text and rides out a restart of the store.
+
+    A command whose connection broke is sent again, for about two seconds in all; so every command
+    and script in ``store/`` gives the same result when it runs twice.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``.
+    """
+    return cast(StoreClient, _client(url, text=True))
+
+
+def connect_queue(url: str) -> redis.Redis:
+    """Return a client for RQ, which wants bytes and long blocking calls."""
+    return _client(url, text=False, timeout_s=None)
+
+
+def _client(url: str, *, text: bool, timeout_s: float | None = _TIMEOUT_S) -> redis.Redis:
+    backoff = ExponentialWithJitterBackoff(base=_FIRST_PAUSE_S, cap=_LONGEST_PAUSE_S)
+    return redis.Redis.from_url(
+        url,
+        decode_responses=text,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=5.0,
+        retry=Retry(backoff, _RETRIES),
+    )

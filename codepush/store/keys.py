@@ -1,0 +1,171 @@
+"""Every key in Redis. No other module spells one.
+
+Each has a hash tag in braces, so that what one script touches lies in one slot of a cluster.
+
+==============================  ====  =============================================  =============
+key (below ``cp:1:``)           type  contents                                       lifetime
+==============================  ====  =============================================  =============
+``{u:USER}:user``               hash  e-mail, name, password hash, organization      ever
+``{u:USER}:organizations``      set   organizations joined (index)                   ever
+``{u:USER}:apps``               set   apps collaborated on (index)                   ever
+``{u:USER}:tokens``             hash  token id -> token JSON                         ever
+``{u:USER}:token-names``        hash  token name -> token id                         ever
+``{t:SHA256}:token``            str   ``user id|token id`` (index)                   expiry + 1 day
+``{o:ORG}:organization``        hash  name, is_personal                              ever
+``{o:ORG}:members``             hash  user id -> role                                ever
+``{o:ORG}:app-names``           hash  folded app name -> claim by an app id          ever
+``{a:APP}:app``                 hash  organization, name, os, platform               app
+``{a:APP}:collaborators``       hash  user id -> permission                          app
+``{a:APP}:deployments``         hash  deployment name -> deployment id               app
+``{a:APP}:d:DEP``               hash  name, key, version, label_seq, latest          deployment
+``{a:APP}:d:DEP:releases``      hash  label number -> release JSON                   until cleared
+``{a:APP}:d:DEP:counts``        hash  ``place|counter`` -> number                    until cleared
+``{a:APP}:d:DEP:devices``       hash  device digest -> device JSON                   until cleared
+``{a:APP}:d:DEP:seen``          zset  device digest by day of last report            until cleared
+``{e:HASH}:email``              hash  claim by a user id                             ever
+``{n:HASH}:organization-name``  hash  claim by an organization id                    ever
+``{k:HASH}:deployment-key``     hash  claim by ``app id/deployment id``              deployment
+``{users}:all``                 set   user ids (index)                               ever
+==============================  ====  =============================================  =============
+
+An *index* may name things that are gone or never came to be; whoever reads one checks against
+the thing itself. A *claim* is explained in ``store/claims.py``.
+"""
+
+import hashlib
+
+from codepush.domain.ids import (
+    AppId,
+    DeploymentId,
+    DeploymentKey,
+    OrganizationId,
+    TokenHash,
+    UserId,
+)
+
+ROOT = "cp:1"
+"""Its number goes up with each incompatible layout."""
+
+USERS = f"{ROOT}:{{users}}:all"
+
+
+def user(user_id: UserId) -> str:
+    """Hash: the user's record."""
+    return f"{ROOT}:{{u:{user_id}}}:user"
+
+
+def user_organizations(user_id: UserId) -> str:
+    """Set: ids of organizations the user joined. An index; the members hash decides."""
+    return f"{ROOT}:{{u:{user_id}}}:organizations"
+
+
+def user_apps(user_id: UserId) -> str:
+    """Set: ids of apps the user collaborates on. An index; the collaborators hash decides."""
+    return f"{ROOT}:{{u:{user_id}}}:apps"
+
+
+def tokens(user_id: UserId) -> str:
+    """Hash: token id -> token JSON."""
+    return f"{ROOT}:{{u:{user_id}}}:tokens"
+
+
+def token_names(user_id: UserId) -> str:
+    """Hash: token name -> token id."""
+    return f"{ROOT}:{{u:{user_id}}}:token-names"
+
+
+def token(token_hash: TokenHash) -> str:
+    """String: ``user id|token id``. An index; the user's tokens decide."""
+    return f"{ROOT}:{{t:{token_hash}}}:token"
+
+
+def organization(organization_id: OrganizationId) -> str:
+    """Hash: the organization's record."""
+    return f"{ROOT}:{{o:{organization_id}}}:organization"
+
+
+def members(organization_id: OrganizationId) -> str:
+    """Hash: user id -> role."""
+    return f"{ROOT}:{{o:{organization_id}}}:members"
+
+
+def app_names(organization_id: OrganizationId) -> str:
+    """Hash: folded app name -> claim by an app id."""
+    return f"{ROOT}:{{o:{organization_id}}}:app-names"
+
+
+def app(app_id: AppId) -> str:
+    """Hash: the app's record."""
+    return f"{ROOT}:{{a:{app_id}}}:app"
+
+
+def collaborators(app_id: AppId) -> str:
+    """Hash: user id -> permission number."""
+    return f"{ROOT}:{{a:{app_id}}}:collaborators"
+
+
+def deployments(app_id: AppId) -> str:
+    """Hash: deployment name -> deployment id."""
+    return f"{ROOT}:{{a:{app_id}}}:deployments"
+
+
+def deployment(app_id: AppId, deployment_id: DeploymentId) -> str:
+    """Hash: the deployment's record."""
+    return f"{ROOT}:{{a:{app_id}}}:d:{deployment_id}"
+
+
+def releases(app_id: AppId, deployment_id: DeploymentId) -> str:
+    """Hash: label number -> release JSON."""
+    return f"{deployment(app_id, deployment_id)}:releases"
+
+
+def counts(app_id: AppId, deployment_id: DeploymentId) -> str:
+    """Hash: ``place|counter`` -> number, where a place is a label or a binary version."""
+    return f"{deployment(app_id, deployment_id)}:counts"
+
+
+def devices(app_id: AppId, deployment_id: DeploymentId) -> str:
+    """Hash: device digest -> device JSON."""
+    return f"{deployment(app_id, deployment_id)}:devices"
+
+
+def seen(app_id: AppId, deployment_id: DeploymentId) -> str:
+    """Sorted set: device digest by the day of its last report, counted from 1970."""
+    return f"{deployment(app_id, deployment_id)}:seen"
+
+
+def metrics(app_id: AppId, deployment_id: DeploymentId) -> tuple[str, str, str]:
+    """All keys that hold what devices reported, cleared together."""
+    return (
+        counts(app_id, deployment_id),
+        devices(app_id, deployment_id),
+        seen(app_id, deployment_id),
+    )
+
+
+def whole_deployment(app_id: AppId, deployment_id: DeploymentId) -> tuple[str, ...]:
+    """All keys of a deployment, its record first."""
+    return (
+        deployment(app_id, deployment_id),
+        releases(app_id, deployment_id),
+        *metrics(app_id, deployment_id),
+    )
+
+
+def email(address: str) -> str:
+    """Hash: claim on an e-mail address, without regard to case."""
+    return f"{ROOT}:{{e:{_digest(address.casefold())}}}:email"
+
+
+def organization_name(folded_name: str) -> str:
+    """Hash: claim on an organization's name."""
+    return f"{ROOT}:{{n:{_digest(folded_name)}}}:organization-name"
+
+
+def deployment_key(key: DeploymentKey) -> str:
+    """Hash: claim on a deployment key."""
+    return f"{ROOT}:{{k:{_digest(key)}}}:deployment-key"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]

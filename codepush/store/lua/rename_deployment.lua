@@ -1,0 +1,13 @@
+-- Rename a deployment.
+-- KEYS: deployments, deployment.  ARGV: id, old name, new name.
+-- Returns 1, or 0 where it is gone or has another name by now, -1 where the new name is taken.
+if redis.call('HGET', KEYS[1], ARGV[2]) ~= ARGV[1] then
+  return redis.call('HGET', KEYS[1], ARGV[3]) == ARGV[1] and 1 or 0
+end
+if redis.call('HEXISTS', KEYS[1], ARGV[3]) == 1 then
+  return ARGV[2] == ARGV[3] and 1 or -1
+end
+redis.call('HDEL', KEYS[1], ARGV[2])
+redis.call('HSET', KEYS[1], ARGV[3], ARGV[1])
+redis.call('HSET', KEYS[2], 'name', ARGV[3])
+return 1

@@ -1,0 +1,159 @@
+"""Histories of deployments: read whole, changed in one step."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import orjson
+
+from codepush.domain.errors import ConflictError, NotFoundError
+from codepush.domain.ids import AppId, BlobKey, DeploymentId, PackageHash
+from codepush.domain.models import FULL_ROLLOUT, History, Release, ReleaseMethod
+from codepush.domain.releasing import Change
+from codepush.store import keys
+from codepush.store.connection import StoreClient
+from codepush.store.scripts import Scripts
+
+_TRIES = 300
+"""Each failed try means that somebody else's change succeeded meanwhile."""
+
+
+class ReleaseStore:
+    """Releases by deployment."""
+
+    def __init__(self, client: StoreClient, scripts: Scripts):
+        """Use ``client`` for reads and ``scripts`` for commits."""
+        self._client = client
+        self._scripts = scripts
+
+    def history(self, app_id: AppId, deployment_id: DeploymentId) -> History:
+        """Return all releases of a deployment, as of one moment.
+
+        Raises:
+            NotFoundError: The deployment is gone.
+        """
+        pipe = self._client.pipeline(transaction=True)
+        pipe.hmget(keys.deployment(app_id, deployment_id), ["version", "label_seq"])
+        pipe.hgetall(keys.releases(app_id, deployment_id))
+        (version, last_number), held = pipe.execute()
+        if version is None:
+            raise _gone()
+        releases = [decode_release(int(number), text) for number, text in held.items()]
+        releases.sort(key=lambda release: release.number)
+        return History(int(version), int(last_number), tuple(releases))
+
+    def version(self, app_id: AppId, deployment_id: DeploymentId) -> tuple[str, int] | None:
+        """Return a deployment's key and version, or None where it is gone."""
+        key, version = self._client.hmget(
+            keys.deployment(app_id, deployment_id), ["key", "version"]
+        )
+        return None if key is None or version is None else (key, int(version))
+
+    def change(
+        self,
+        app_id: AppId,
+        deployment_id: DeploymentId,
+        decide: Callable[[History], Change],
+    ) -> Change:
+        """Read a history, decide on a change and commit it in one atomic step.
+
+        If another change comes in between, all is done again on the new history; so a rule that
+        ``decide`` checked holds at the moment of the write, and no write is lost. If the answer to
+        the commit is lost, a second try finds the release by its random id and adds nothing.
+
+        Args:
+            app_id: Owner of the deployment.
+            deployment_id: Whose history.
+            decide: Returns the change; raises to refuse. May run many times, and must give an
+                added release the same id each time.
+
+        Returns:
+            The change that was committed.
+
+        Raises:
+            NotFoundError: The deployment is gone.
+            ConflictError: Others kept changing it for a long time.
+        """
+        attempt: Change | None = None
+        for _ in range(_TRIES):
+            history = self.history(app_id, deployment_id)
+            if attempt and attempt.added:
+                for release in history.releases:
+                    if release.id == attempt.added.id:
+                        return replace(attempt, added=release)
+            attempt = decide(history)
+            if attempt.is_empty or self._commit(app_id, deployment_id, history, attempt):
+                return attempt
+        raise ConflictError("Others keep changing this deployment. Please try again in a while.")
+
+    def _commit(
+        self, app_id: AppId, deployment_id: DeploymentId, history: History, change: Change
+    ) -> bool:
+        added = (change.added,) if change.added else ()
+        written = [*change.updated, *added]
+        after = {r.number for r in (*history.releases, *added)} - set(change.dropped)
+        touched = [keys.deployment(app_id, deployment_id), keys.releases(app_id, deployment_id)]
+        if change.cleared:
+            touched += keys.metrics(app_id, deployment_id)
+        reply = self._scripts.run(
+            "commit_releases",
+            touched,
+            [
+                history.version,
+                max(history.last_number, *(r.number for r in added), 0),
+                max(after, default=""),
+                len(written),
+                *(text for r in written for text in (r.number, encode_release(r))),
+                *change.dropped,
+            ],
+        )
+        if reply == 0:
+            raise _gone()
+        return bool(reply != -1)
+
+
+def encode_release(release: Release) -> str:
+    """Return a release as stored, without its number."""
+    return orjson.dumps(
+        {
+            "id": release.id,
+            "app_version": release.app_version,
+            "package_hash": release.package_hash,
+            "blob_key": release.blob_key,
+            "size": release.size,
+            "uploaded_at_ms": release.uploaded_at_ms,
+            "released_by": release.released_by,
+            "method": release.method.value,
+            "description": release.description,
+            "is_disabled": release.is_disabled,
+            "is_mandatory": release.is_mandatory,
+            "rollout": release.rollout,
+            "original_label": release.original_label,
+            "original_deployment": release.original_deployment,
+        }
+    ).decode()
+
+
+def decode_release(number: int, text: str) -> Release:
+    """Return the release stored under ``number``."""
+    record = orjson.loads(text)
+    return Release(
+        id=record["id"],
+        number=number,
+        app_version=record["app_version"],
+        package_hash=PackageHash(record["package_hash"]),
+        blob_key=BlobKey(record["blob_key"]),
+        size=record["size"],
+        uploaded_at_ms=record["uploaded_at_ms"],
+        released_by=record["released_by"],
+        method=ReleaseMethod(record["method"]),
+        description=record["description"],
+        is_disabled=record["is_disabled"],
+        is_mandatory=record["is_mandatory"],
+        rollout=record.get("rollout", FULL_ROLLOUT),
+        original_label=record["original_label"],
+        original_deployment=record["original_deployment"],
+    )
+
+
+def _gone() -> NotFoundError:
+    return NotFoundError("The deployment does not exist any more.")

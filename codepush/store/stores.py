@@ -1,0 +1,44 @@
+"""All stores over one client."""
+
+from dataclasses import dataclass
+
+from codepush.store.apps import AppStore
+from codepush.store.claims import Claims
+from codepush.store.connection import StoreClient
+from codepush.store.deployments import DeploymentStore
+from codepush.store.organizations import OrganizationStore
+from codepush.store.releases import ReleaseStore
+from codepush.store.reports import ReportStore
+from codepush.store.scripts import Scripts
+from codepush.store.tokens import TokenStore
+from codepush.store.users import UserStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Every store; services take what they need."""
+
+    client: StoreClient
+    users: UserStore
+    organizations: OrganizationStore
+    tokens: TokenStore
+    apps: AppStore
+    deployments: DeploymentStore
+    releases: ReleaseStore
+    reports: ReportStore
+
+
+def open_stores(client: StoreClient) -> Stores:
+    """Return all stores over ``client``."""
+    scripts = Scripts(client)
+    claims = Claims(client, scripts)
+    return Stores(
+        client=client,
+        users=UserStore(client, scripts, claims),
+        organizations=OrganizationStore(client, scripts, claims),
+        tokens=TokenStore(client, scripts),
+        apps=AppStore(client, scripts, claims),
+        deployments=DeploymentStore(client, scripts, claims),
+        releases=ReleaseStore(client, scripts),
+        reports=ReportStore(client, scripts),
+    )

@@ -1,0 +1,110 @@
+"""Users, and the organizations and apps they have to do with."""
+
+from collections.abc import Iterable
+
+from codepush.domain.ids import AppId, OrganizationId, UserId
+from codepush.domain.models import User
+from codepush.store import keys
+from codepush.store.claims import Claim, Claims, too_late
+from codepush.store.connection import StoreClient
+from codepush.store.scripts import Scripts
+
+_EMAIL_FIELD = "user"
+
+
+class UserStore:
+    """Users by id and by e-mail address."""
+
+    def __init__(self, client: StoreClient, scripts: Scripts, claims: Claims):
+        """Use ``client`` for plain commands, ``scripts`` and ``claims`` for the rest."""
+        self._client = client
+        self._scripts = scripts
+        self._claims = claims
+
+    def claim_email(self, email: str, user_id: UserId) -> Claim | None:
+        """Hold an e-mail address for a user to come; None where it is taken."""
+
+        def bears(holder: str) -> bool:
+            user = self.get(UserId(holder))
+            return user is not None and user.email.casefold() == email.casefold()
+
+        return self._claims.take(keys.email(email), _EMAIL_FIELD, user_id, bears=bears)
+
+    def create(self, user: User, claim: Claim) -> None:
+        """Commit a user whose e-mail address is claimed.
+
+        Raises:
+            StoreUnavailableError: The claim is too old.
+        """
+        self._client.sadd(keys.USERS, user.id)
+        record = {
+            "email": user.email,
+            "name": user.name,
+            "organization_id": user.organization_id,
+            "created_at_ms": str(user.created_at_ms),
+            "is_administrator": str(int(user.is_administrator)),
+            "password_hash": user.password_hash,
+        }
+        fields = [text for pair in record.items() for text in pair]
+        organizations = keys.user_organizations(user.id)
+        args: list[str | int] = [claim.deadline_ms, len(fields), *fields]
+        args += ["SADD", 1, user.organization_id]
+        if self._scripts.run("create_record", [keys.user(user.id), organizations], args) != 1:
+            raise too_late("user")
+
+    def get(self, user_id: UserId) -> User | None:
+        """Return a user."""
+        return self.get_many([user_id]).get(user_id)
+
+    def get_many(self, user_ids: Iterable[UserId]) -> dict[UserId, User]:
+        """Return those of the users that exist, in one round trip."""
+        wanted = list(dict.fromkeys(user_ids))
+        if not wanted:
+            return {}
+        pipe = self._client.pipeline(transaction=False)
+        for user_id in wanted:
+            pipe.hgetall(keys.user(user_id))
+        return {
+            user_id: _decode(user_id, record)
+            for user_id, record in zip(wanted, pipe.execute(), strict=True)
+            if record
+        }
+
+    def find(self, email: str) -> User | None:
+        """Return the user with this e-mail address, whatever its case."""
+        holder = self._claims.holder(keys.email(email), _EMAIL_FIELD)
+        user = self.get(UserId(holder)) if holder else None
+        return user if user and user.email.casefold() == email.casefold() else None
+
+    def list_all(self) -> list[User]:
+        """Return every user, by e-mail address."""
+        ids = [UserId(text) for text in self._client.smembers(keys.USERS)]
+        return sorted(self.get_many(ids).values(), key=lambda user: user.email.casefold())
+
+    def set_password(self, user_id: UserId, password_hash: str) -> None:
+        """Replace a user's password hash."""
+        self._client.hset(keys.user(user_id), "password_hash", password_hash)
+
+    def note_app(self, user_id: UserId, app_id: AppId) -> None:
+        """Enter an app in the index of those that the user collaborates on."""
+        self._client.sadd(keys.user_apps(user_id), app_id)
+
+    def forget_app(self, user_id: UserId, app_id: AppId) -> None:
+        """Strike an app from that index."""
+        self._client.srem(keys.user_apps(user_id), app_id)
+
+    def noted_apps(self, user_id: UserId) -> list[AppId]:
+        """Return the apps in that index; the apps themselves know better."""
+        return [AppId(text) for text in self._client.smembers(keys.user_apps(user_id))]
+
+
+def _decode(user_id: UserId, record: dict[str, str]) -> User:
+    return User(
+        id=user_id,
+        email=record["email"],
+        name=record["name"],
+        organization_id=OrganizationId(record["organization_id"]),
+        created_at_ms=int(record["created_at_ms"]),
+        is_administrator=record["is_administrator"] == "1",
+        password_hash=record["password_hash"],
+    )

@@ -1,0 +1,148 @@
+"""Turns what went wrong into the shape that each dialect's clients know.
+
+Clients of the classic and device dialects print the raw body of an error, so theirs are sentences
+in plain text.
+"""
+
+from collections.abc import Callable
+
+import structlog
+from flask import Flask, Response, request
+from marshmallow import ValidationError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from codepush.domain.errors import (
+    CodePushError,
+    InvalidParameterError,
+    PackageTooLargeError,
+    StorageError,
+    StoreUnavailableError,
+)
+from codepush.store.connection import STORE_ERRORS
+
+log = structlog.get_logger(__name__)
+
+Renderer = Callable[[CodePushError], Response]
+
+
+class _RoutingError(CodePushError):
+    """What Flask itself refuses: unknown paths, wrong methods, bad requests."""
+
+    def __init__(self, status: int, code: str, message: str):
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+_SENTENCES = {
+    400: "The request is malformed. Please check its headers and body.",
+    404: "There is nothing at this address. Please check the server URL and the path.",
+    405: "This address does not take that method.",
+    406: "The server cannot answer in the form that was asked for.",
+    408: "The request took too long to arrive. Please try again.",
+    411: "The request must say how long its body is.",
+    414: "The address is too long.",
+    415: "The body has a media type that is not understood here. Send application/json, or"
+    " multipart/form-data for a package.",
+    416: "The range asked for lies outside of the package.",
+    431: "The request's headers are too large.",
+}
+
+
+def install(app: Flask) -> None:
+    """Register the one handler of each kind of error."""
+    app.register_error_handler(CodePushError, _answer)
+    app.register_error_handler(ValidationError, lambda exc: _answer(_from_validation(exc)))
+    app.register_error_handler(HTTPException, _answer_http)
+    for kind in STORE_ERRORS:
+        app.register_error_handler(kind, _answer_store)
+    app.register_error_handler(Exception, _answer_unforeseen)
+
+
+def plain_text(error: CodePushError) -> Response:
+    """Render an error as the sentence alone."""
+    return Response(error.message, error.status, content_type="text/plain; charset=utf-8")
+
+
+def _answer(error: CodePushError) -> Response:
+    if error.status >= 500:
+        log.error("request failed", path=request.path, status=error.status, reason=error.message)
+    response = plain_text(error)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="codepush"'
+    if isinstance(error, (StoreUnavailableError, StorageError)):
+        response.headers["Retry-After"] = "2"
+    return response
+
+
+def _answer_http(exc: HTTPException) -> Response:
+    status = exc.code or 500
+    if status < 400:  # a redirect to the proper spelling of a path
+        redirect = Response(status=status)
+        redirect.headers.extend(exc.get_headers())
+        return redirect
+    if isinstance(exc, RequestEntityTooLarge):
+        return _answer(_too_large(request.max_content_length or 0))
+    message = _SENTENCES.get(status, "The server could not serve this request.")
+    response = _answer(_RoutingError(status, exc.name.replace(" ", ""), message))
+    for name, value in exc.get_headers():
+        if name.lower() not in {"content-type", "content-length"}:
+            response.headers[name] = value
+    return response
+
+
+def _answer_store(exc: Exception) -> Response:
+    log.error("store failed", path=request.path, error=type(exc).__name__, reason=str(exc))
+    return _answer(
+        StoreUnavailableError(
+            "The server's store does not answer right now. If you were changing something, check"
+            " whether it happened before you try again."
+        )
+    )
+
+
+def _answer_unforeseen(exc: Exception) -> Response:
+    if isinstance(exc, MemoryError):  # pragma: no cover - let the worker die and be replaced
+        raise exc
+    log.error("unforeseen error", path=request.path, exc_info=exc)
+    return _answer(
+        CodePushError(
+            "The server failed in a way it did not foresee, and has written down why. Please tell"
+            " its operator what you did."
+        )
+    )
+
+
+def _from_validation(exc: ValidationError) -> InvalidParameterError:
+    """Return the first fault of a body as a sentence."""
+    messages: object = exc.messages
+    path: list[str] = []
+    value = messages
+    while isinstance(value, dict) and value:
+        key, value = next(iter(value.items()))
+        if key != "_schema":
+            path.append(str(key))
+    reason = str(value[0]) if isinstance(value, list) and value else "Invalid"
+    parameter = ".".join(path) or "body"
+    return InvalidParameterError(
+        f"The {parameter} is not valid: {reason}", parameter=parameter, reason=reason
+    )
+
+
+def package_too_large(max_bytes: int) -> PackageTooLargeError:
+    """Return the error for a package over the limit."""
+    return PackageTooLargeError(
+        f"The uploaded file is larger than the size limit of {max_bytes // 1_000_000} megabytes.",
+        parameter="package",
+        reason="Too large",
+    )
+
+
+def _too_large(max_bytes: int) -> PackageTooLargeError:
+    if max_bytes >= 1_000_000:
+        return package_too_large(max_bytes)
+    return PackageTooLargeError(
+        f"The body of the request is larger than the {max_bytes} bytes that are allowed here.",
+        parameter="body",
+        reason="Too large",
+    )

@@ -1,0 +1,1 @@
+"""Defaults of every setting, and how each environment differs from them."""

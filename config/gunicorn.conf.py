@@ -1,0 +1,70 @@
+"""Settings of gunicorn: for ``codepush serve`` and for ``gunicorn -c config/gunicorn.conf.py``.
+
+Everything a person sets comes from the server's own settings.
+"""
+
+import os
+import sys
+from typing import Any
+
+from codepush.server import lifeline
+from codepush.settings import SettingsError, load_settings
+
+try:
+    _settings = load_settings()
+except SettingsError as exc:
+    sys.exit(f"codepush: {exc}")
+
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+
+# Under a supervisor this gives way to --bind=fd://..., a socket that outlives the web server.
+bind = [f"{_host}:{_settings.port}"]
+backlog = 2048
+proc_name = "codepush"
+
+# Each process loads the application after the fork: its Redis connections and threads are its own.
+preload_app = False
+worker_class = "gthread"
+workers = _settings.web_concurrency
+threads = _settings.web_threads
+
+# Seconds without a heartbeat until a process is taken for hung. gthread's heartbeat does not
+# depend on requests: an upload of 190 MB over a mobile uplink may take an hour.
+timeout = 60
+# Seconds that requests get to end at a stop; a PaaS kills after 30.
+graceful_timeout = 25
+# Seconds an idle connection is kept. Behind a proxy longer than the proxy keeps its end (60 s is
+# common), else it sends a request into a closed connection. Devices that connect directly ask once
+# an hour, and their idle connections would fill the 1,000 of a process.
+keepalive = 75 if _settings.trusted_proxies else 5
+
+# The longest that gunicorn allows: an update check carries everything in its query string.
+limit_request_line = 8190
+
+# The application believes the proxies it is told of (TRUSTED_PROXIES). Here nobody is: no header
+# changes the scheme, the path or the address of a client.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+proxy_protocol = "off"
+
+# The heartbeat file: not on a disk, whose stalls would look like a hung process.
+if os.access("/dev/shm", os.W_OK):  # noqa: S108 - memory, and the file is unlinked at once
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+# New in gunicorn 25.1: a control socket in the user's home folder. Nobody here uses it.
+control_socket_disable = True
+
+errorlog = "-"
+accesslog = None
+# gunicorn's "info" is about its own processes, and its "debug" about each connection.
+loglevel = {"debug": "info", "info": "warning"}.get(_settings.log_level, _settings.log_level)
+
+
+def when_ready(_server: Any) -> None:
+    """Tie the master to its supervisor, if it has one.
+
+    Before the first fork, and after the master has its signal handlers. The thread stays in the
+    master: the processes it forks end with it.
+    """
+    lifeline.watch()

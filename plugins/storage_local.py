@@ -1,0 +1,150 @@
+"""Packages on local disk, served by this server.
+
+A blob is written to a temporary name, flushed to the disk and then renamed, so that a reader sees
+the whole of it or nothing, whatever is killed meanwhile.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import uuid
+from datetime import timedelta
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from codepush.domain.errors import NotFoundError, StorageError
+from codepush.domain.ids import BlobKey
+
+_CHUNK_BYTES = 1024 * 1024
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){0,3}")
+_INCOMING = ".incoming"
+URL_PREFIX = "/blobs/"
+
+
+class LocalStorage:
+    """Keeps blobs as files below one folder."""
+
+    scheme = "local"
+
+    def __init__(self, folder: Path):
+        """Keep blobs below ``folder``, which is made when first needed."""
+        self._folder = folder
+
+    @classmethod
+    def from_url(cls, url: str) -> "LocalStorage":
+        """Return the storage of ``local:///absolute/folder``.
+
+        Raises:
+            ValueError: The URL names no absolute folder.
+        """
+        parts = urlsplit(url)
+        path = Path(unquote(parts.path))
+        if parts.netloc or not path.is_absolute() or path == Path("/"):
+            raise ValueError(
+                "it must name an absolute folder with three slashes, such as"
+                " local:///var/lib/codepush/blobs"
+            )
+        return cls(path)
+
+    def put(
+        self,
+        key: BlobKey,
+        source: BinaryIO,
+        *,
+        size: int,
+        content_type: str,  # noqa: ARG002
+    ) -> None:
+        """Store a blob, durably."""
+        target = self._path(key)
+        try:
+            incoming = self._folder / _INCOMING
+            incoming.mkdir(parents=True, exist_ok=True)
+            temporary = incoming / uuid.uuid4().hex
+            try:
+                with temporary.open("xb") as file:
+                    shutil.copyfileobj(source, file, _CHUNK_BYTES)
+                    written = file.tell()
+                    file.flush()
+                    os.fsync(file.fileno())
+                if written != size:
+                    raise StorageError(
+                        f"The package could not be stored: {written} of {size} bytes arrived."
+                        " Please try again."
+                    )
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary.replace(target)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
+                raise
+            for folder in (target.parent, *target.parent.parents):
+                _sync_folder(folder)
+                if folder == self._folder:
+                    break
+        except OSError as exc:
+            raise _failed("stored", exc) from exc
+
+    def open(self, key: BlobKey) -> BinaryIO:
+        """Open a blob."""
+        try:
+            return self._path(key).open("rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as exc:
+            raise NotFoundError("There is no such package.") from exc
+        except OSError as exc:
+            raise _failed("read", exc) from exc
+
+    def size(self, key: BlobKey) -> int | None:
+        """Return a blob's size in bytes."""
+        try:
+            path = self._path(key)
+            return path.stat().st_size if path.is_file() else None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            raise _failed("read", exc) from exc
+
+    def download_url(self, key: BlobKey, *, lifetime: timedelta) -> str:  # noqa: ARG002
+        """Return the path under which this server serves the blob, at any time."""
+        return URL_PREFIX + key
+
+    def delete(self, key: BlobKey) -> None:
+        """Remove a blob."""
+        try:
+            self._path(key).unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as exc:
+            raise _failed("deleted", exc) from exc
+
+    def check(self) -> None:
+        """Return if the folder can be written to."""
+        probe = self._folder / _INCOMING / f"check-{uuid.uuid4().hex}"
+        try:
+            probe.parent.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as exc:
+            raise _failed("stored", exc) from exc
+
+    def _path(self, key: BlobKey) -> Path:
+        if not _KEY.fullmatch(key):
+            raise NotFoundError("There is no such package.")
+        return self._folder / key
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _failed(what: str, exc: OSError) -> StorageError:
+    return StorageError(
+        f"The package could not be {what}, because the server's disk refused:"
+        f" {exc.strerror or 'unknown error'}. Please tell the operator of the server."
+    )

@@ -1,0 +1,36 @@
+import pytest
+
+from codepush.domain.rollout import bucket, is_selected, rollout_hash
+
+# Observed on Microsoft's server: identifier, hash, bucket.
+VECTORS = [
+    ("u1-v1", 109558668, 68),
+    ("u1-v2", 109558669, 69),
+    ("u2-v1", 109588459, 59),
+    ("undefined-v1", 1102976024, 24),
+    ("8F5A6E8C-1F1B-4C0C-A5A2-0D0A7B1B3C4D-v1", 5559695196, 96),
+    ("8F5A6E8C-1F1B-4C0C-A5A2-0D0A7B1B3C4D-v12", -3743108010, 10),
+    ("d3b07384d113edec-v3", -3160311127, 27),
+    ("-v1", 46952, 52),
+    ("客户端-v1", -44389778, 78),
+    ("😀-v7", -3018093781, 81),
+]
+
+
+@pytest.mark.parametrize(("identifier", "value", "expected"), VECTORS)
+def test_hash_and_bucket_are_those_of_the_reference_server(
+    identifier: str, value: int, expected: int
+) -> None:
+    assert rollout_hash(identifier) == value
+    client, _, label = identifier.rpartition("-")
+    assert bucket(client, label) == expected
+
+
+def test_a_quarter_of_many_devices_is_selected_exactly_as_on_the_reference_server() -> None:
+    selected = sum(is_selected(f"user{n}", "v3", 25) for n in range(100_000))
+    assert selected == 25_011
+
+
+def test_a_device_without_an_id_waits_for_the_full_rollout() -> None:
+    assert not is_selected("", "v1", 99)
+    assert is_selected("", "v1", 100)

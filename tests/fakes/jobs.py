@@ -1,0 +1,17 @@
+"""Jobs for tests of the worker; each leaves a trace in the store it came from."""
+
+import time
+
+from rq import get_current_job
+
+
+def note(text: str) -> None:
+    job = get_current_job()
+    assert job
+    job.connection.rpush("notes", text)
+
+
+def slow_note(text: str, seconds: float) -> None:
+    note(f"{text} began")
+    time.sleep(seconds)
+    note(f"{text} ended")

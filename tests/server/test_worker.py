@@ -1,0 +1,109 @@
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import rq
+
+from codepush.server.embedded import SERVE, EmbeddedStore
+from codepush.store.connection import connect_queue
+from tests.server.processes import Processes, wait_for
+
+
+@pytest.fixture
+def store(data_dir: Path, processes: Processes) -> Iterator[EmbeddedStore]:
+    store = EmbeddedStore(data_dir)
+    store.start(SERVE)
+    yield store
+    store.stop()
+
+
+@pytest.fixture
+def worker(store: EmbeddedStore, processes: Processes) -> Iterator["subprocess.Popen[str]"]:
+    worker = processes.python("-m", "codepush.server.worker", REDIS_URL=store.url)
+    yield worker
+    if worker.poll() is None:
+        worker.kill()
+    worker.communicate()
+
+
+def enqueue(store: EmbeddedStore, job: str, *arguments: object, queue: str = "default") -> None:
+    with connect_queue(store.url) as client:
+        rq.Queue(queue, connection=client).enqueue(f"tests.fakes.jobs.{job}", *arguments)
+
+
+def notes(store: EmbeddedStore) -> list[str]:
+    with connect_queue(store.url) as client:
+        return [note.decode() for note in client.lrange("notes", 0, -1)]
+
+
+def test_jobs_of_all_queues_are_done(
+    store: EmbeddedStore, worker: "subprocess.Popen[str]"
+) -> None:
+    for queue in ("low", "default", "high"):
+        enqueue(store, "note", queue, queue=queue)
+    wait_for(lambda: len(notes(store)) == 3, "three notes")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+
+
+def test_a_job_at_work_is_finished_before_a_stop(
+    store: EmbeddedStore, worker: "subprocess.Popen[str]"
+) -> None:
+    enqueue(store, "slow_note", "a", 1.0)
+    enqueue(store, "note", "b")
+    wait_for(lambda: notes(store) == ["a began"], "the job begins")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert notes(store) == ["a began", "a ended"]
+
+
+def test_a_restart_of_the_store_is_survived(
+    store: EmbeddedStore, worker: "subprocess.Popen[str]"
+) -> None:
+    enqueue(store, "note", "before")
+    wait_for(lambda: notes(store) == ["before"], "the first job")
+    assert store.pid
+    os.kill(store.pid, signal.SIGKILL)
+    wait_for(lambda: store.poll() is not None, "death")
+    time.sleep(0.5)
+    store.let_go()
+    store.start(SERVE)
+    enqueue(store, "note", "after")
+    wait_for(lambda: notes(store) == ["before", "after"], "the second job", 20)
+    assert worker.poll() is None
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+
+
+def test_a_worker_waits_for_a_store_that_is_not_there_yet(
+    data_dir: Path, processes: Processes
+) -> None:
+    store = EmbeddedStore(data_dir)
+    worker = processes.python("-m", "codepush.server.worker", REDIS_URL=store.url)
+    time.sleep(1.0)
+    store.start(SERVE)
+    enqueue(store, "note", "a")
+    wait_for(lambda: notes(store) == ["a"], "the job", 20)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    store.stop()
+
+
+def test_a_worker_without_a_store_stops_when_asked(processes: Processes, data_dir: Path) -> None:
+    worker = processes.python(
+        "-m", "codepush.server.worker", REDIS_URL=EmbeddedStore(data_dir).url
+    )
+    time.sleep(1.0)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+
+
+def test_without_redis_url_a_worker_says_what_it_needs(processes: Processes) -> None:
+    worker = processes.python("-m", "codepush.server.worker")
+    _, errors = worker.communicate(timeout=10)
+    assert worker.returncode != 0
+    assert errors.startswith("codepush: A worker of its own needs REDIS_URL")
