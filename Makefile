@@ -29,9 +29,10 @@ $(NPM_STAMP): tests/e2e/package.json tests/e2e/package-lock.json
 	else echo "npm is missing: the tests of published clients will be skipped"; fi
 
 test: $(STAMP) $(NPM_STAMP)
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -m "not slow and not acceptance" $(ARGS)
 
 acceptance: $(STAMP) $(NPM_STAMP)
+	@test -n "$(BUNDLES)" || { echo 'Say where: make acceptance BUNDLES=folder'; exit 2; }
 	BUNDLES=$(abspath $(BUNDLES)) $(BIN)/pytest -m acceptance -p no:randomly -s tests/e2e $(ARGS)
 
 soak: $(STAMP) $(NPM_STAMP)

@@ -154,9 +154,10 @@ def _directory(values: Mapping[str, str], name: str) -> Path:
 def _public_url(values: Mapping[str, str], name: str) -> str:
     text = values[name].rstrip("/")
     if text and not re.fullmatch(r"https?://[A-Za-z0-9.\-_\[\]:]+(/[A-Za-z0-9.\-_~/]*)?", text):
+        shown = "not usable" if "@" in text else repr(values[name])  # it may hold a password
         raise SettingsError(
-            f"{name} is {values[name]!r}; it must be an http or https URL without query or"
-            " fragment, such as https://codepush.example.com."
+            f"{name} is {shown}; it must be an http or https URL without user, query or fragment,"
+            " such as https://codepush.example.com."
         )
     try:
         _ = urlsplit(text).port

@@ -8,12 +8,14 @@ import sys
 from typing import Any
 
 from codepush.server import lifeline
+from codepush.server.logs import log_config, quiet_level
 from codepush.settings import SettingsError, load_settings
 
 try:
     _settings = load_settings()
 except SettingsError as exc:
-    sys.exit(f"codepush: {exc}")
+    sys.stderr.write(f"codepush: {exc}\n")
+    sys.exit(2)
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 
@@ -57,8 +59,10 @@ control_socket_disable = True
 
 errorlog = "-"
 accesslog = None
-# gunicorn's "info" is about its own processes, and its "debug" about each connection.
-loglevel = {"debug": "info", "info": "warning"}.get(_settings.log_level, _settings.log_level)
+loglevel = quiet_level(_settings).lower()
+logconfig_dict = log_config(_settings, quiet_level(_settings)) | {
+    "loggers": {"gunicorn.error": {"level": quiet_level(_settings), "propagate": True}}
+}
 
 
 def when_ready(_server: Any) -> None:

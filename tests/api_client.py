@@ -11,6 +11,7 @@ from urllib.parse import quote
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from codepush.domain.permissions import Role
 from codepush.services.container import Services
 
 
@@ -19,7 +20,8 @@ def make_zip(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in files.items():
-            archive.writestr(path, content)
+            entry = zipfile.ZipInfo(path, (2026, 1, 1, 0, 0, 0))  # the same bytes at any time
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
@@ -81,6 +83,24 @@ class ApiClient:
 
     def get(self, path: str) -> Any:
         return self.call("GET", path, expect=200).get_json()
+
+    def refused(
+        self, status: int, method: str, path: str, body: object = None, **options: Any
+    ) -> str:
+        """Return the sentence of an error, which old clients print as it is."""
+        response = self.call(method, path, body, expect=status, **options)
+        assert response.content_type == "text/plain; charset=utf-8"
+        return response.get_data(as_text=True)
+
+    def another(
+        self, services: Services, email: str, organization: str = "", role: Role | None = None
+    ) -> "ApiClient":
+        """Return a client for a new user; with ``role``, as a member of ``organization``."""
+        made = services.accounts.create_user(email, organization=organization)
+        if role:
+            services.stores.organizations.set_role(made.organization.id, made.user.id, role)
+        account = Account(made.user.email, made.organization.name, made.token)
+        return ApiClient(self.http, account, self.prefix)
 
     def add_app(self, name: str = "App", **fields: Any) -> Any:
         body = {"name": name, "os": "Android", "platform": "React-Native", **fields}

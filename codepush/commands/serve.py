@@ -1,11 +1,12 @@
 """``codepush serve`` and ``codepush worker``: the processes of a server."""
 
-import logging
+import logging.config
 import sys
 
 import click
 
 from codepush.plugins import open_storage
+from codepush.server.logs import log_config
 from codepush.server.supervisor import Supervisor
 from codepush.services.accounts import NewUser
 from codepush.services.bootstrap import make_first_administrator
@@ -32,7 +33,7 @@ Next, with the code-push command line (npm install -g code-push-cli@2.1.9):
 def serve() -> None:
     """Run the whole server: the store, the web server and the worker."""
     settings = load_settings()
-    _log_to_stderr(settings)
+    logging.config.dictConfig(log_config(settings, settings.log_level.upper()))
     administrator: NewUser | None = None
 
     def prepare(url: str) -> None:
@@ -68,9 +69,3 @@ def _banner(settings: Settings, administrator: NewUser | None) -> None:
     if administrator:
         click.echo(_FIRST_STEPS.format(url=settings.local_url, made=administrator))
     click.echo("Press Ctrl-C to stop it.")
-
-
-def _log_to_stderr(settings: Settings) -> None:
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )

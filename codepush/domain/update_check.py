@@ -87,19 +87,17 @@ class Candidates:
 
     def decide(self, request: UpdateRequest) -> UpdateDecision:
         """Return what to tell devices that say ``request`` of themselves."""
-        answer, fitting = self._scan(request, settled_only=False)
-        if fitting is None or not fitting.is_rolling_out:
+        answer = self._scan(request, settled_only=False)
+        offered = answer.release
+        # A device that runs the release already stays on it, whether the rollout has reached it or
+        # not, as on the reference server (api/script/utils/acquisition.ts).
+        if offered is None or not offered.is_rolling_out:
             return UpdateDecision(answer)
-        settled, _ = self._scan(request, settled_only=True)
-        return UpdateDecision(settled, answer, fitting.label, fitting.rollout)
+        settled = self._scan(request, settled_only=True)
+        return UpdateDecision(settled, answer, offered.label, offered.rollout)
 
-    def _scan(
-        self, request: UpdateRequest, *, settled_only: bool
-    ) -> tuple[UpdateAnswer, Release | None]:
+    def _scan(self, request: UpdateRequest, *, settled_only: bool) -> UpdateAnswer:
         """Walk from the newest release to the one the device runs.
-
-        Returns the answer, and the newest release that fits the device, which is what it may run
-        already.
 
         Args:
             request: The device.
@@ -132,13 +130,12 @@ class Candidates:
                 break
         if fitting is None or fitting.package_hash == request.package_hash:
             answer = _nothing_newer(request.version, enabled)
-            return replace(answer, should_run_binary_version=fitting is None), fitting
-        answer = UpdateAnswer(
+            return replace(answer, should_run_binary_version=fitting is None)
+        return UpdateAnswer(
             release=fitting,
             app_version=request.app_version,
             is_mandatory=mandatory or fitting.is_mandatory,
         )
-        return answer, fitting
 
 
 def _nothing_newer(version: Version, enabled: Range | None) -> UpdateAnswer:

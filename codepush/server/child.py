@@ -31,6 +31,10 @@ class Backoff:
         """Note a start."""
         self._started_at = time.monotonic()
 
+    def clear(self) -> None:
+        """Forget earlier ends, because it has come up well."""
+        self._ends_in_a_row = 0
+
     def ended(self) -> float:
         """Note an end; return the seconds to wait before the next start."""
         now = time.monotonic()
@@ -144,6 +148,12 @@ def signal_group(pid: int, number: int) -> bool:
         os.killpg(pid, number)
         return True
     return False
+
+
+def log_end(name: str, status: int, delay_s: float) -> None:
+    """Say that something ended, and when it is started again."""
+    when = f"in {delay_s:.1f} s" if delay_s else "now"
+    log.warning("%s ended (%s); starting it again %s", name, describe_exit(status), when)
 
 
 def describe_exit(status: int) -> str:

@@ -24,6 +24,9 @@ log = logging.getLogger("codepush.server")
 SERVE = "serve"
 COMMAND = "command"
 
+SHUTDOWN = b"SHUTDOWN NOSAVE NOW FORCE\r\n"
+"""NOSAVE means no snapshot; the append-only file is written and fsynced all the same."""
+
 _PAUSE_S = 0.005
 _LOCK_S = 5.0
 """A killed Valkey that was rewriting its file leaves a child, which soon notices."""
@@ -40,7 +43,7 @@ class EmbeddedStore:
         """Name the data folder, which must exist; nothing is started yet."""
         self._data_dir = data_dir.resolve()
         self._folder = self._data_dir / "store"
-        self._log = self._folder / "valkey.log"
+        self.log_path = self._folder / "valkey.log"
         self._lock = FileLock(self._data_dir / STORE_LOCK)
         self._process: subprocess.Popen[bytes] | None = None
         self.socket_path = socket_path(self._data_dir)
@@ -102,9 +105,9 @@ class EmbeddedStore:
         try:
             self._lock.write({"starter": starter, "starter_pid": os.getpid()})
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            if self._log.exists() and self._log.stat().st_size > _LOG_BYTES:
-                self._log.replace(self._log.with_suffix(".log.1"))
-            with self._log.open("ab") as output:
+            if self.log_path.exists() and self.log_path.stat().st_size > _LOG_BYTES:
+                self.log_path.replace(self.log_path.with_suffix(".log.1"))
+            with self.log_path.open("ab") as output:
                 self._process = subprocess.Popen(  # noqa: S603 - no shell, no foreign input
                     [binary, *self._options()],
                     stdin=subprocess.DEVNULL,
@@ -138,13 +141,14 @@ class EmbeddedStore:
                 return
             if self.poll() is not None:
                 raise StoreStartError(
-                    f"The embedded store ended at its start; {self._log} says: {self._last_words()}"
+                    f"The embedded store ended at its start; {self.log_path} says:"
+                    f" {self._last_words()}"
                 )
             now = time.monotonic()
             if answer is Answer.LOADING:
                 heard = now
             elif now - heard > _SILENCE_S:
-                raise StoreStartError(f"The embedded store does not answer; see {self._log}.")
+                raise StoreStartError(f"The embedded store does not answer; see {self.log_path}.")
             if now - began > _MENTION_AFTER_S and not mentioned:
                 log.warning("the store is still reading its data from %s", self._folder)
                 mentioned = True
@@ -154,6 +158,8 @@ class EmbeddedStore:
         """Stop the Valkey started here; past ``timeout_s`` kill it, which loses nothing either."""
         if self._process is None:
             return
+        # The command is obeyed at once, the signal within 100 ms, but also where no socket is.
+        say(self.socket_path, SHUTDOWN)
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(timeout_s)
@@ -172,7 +178,7 @@ class EmbeddedStore:
         for patience_s, killed in ((_SHUTDOWN_S, False), (_LOCK_S, True)):
             deadline = time.monotonic() + patience_s
             while time.monotonic() < deadline:
-                say(self.socket_path, b"SHUTDOWN NOSAVE NOW FORCE\r\n")
+                say(self.socket_path, SHUTDOWN)
                 if self._lock.acquire(timeout_s=0.2):
                     self._lock.release()
                     if self._process is not None:
@@ -186,6 +192,13 @@ class EmbeddedStore:
             f"The store that runs on DATA_DIR {self._data_dir} does not stop; end its process"
             " (valkey-server) and try again."
         )
+
+    def reap(self) -> int | None:
+        """Return the exit status of the Valkey started here if it ended since asked last."""
+        if self._process is None or (status := self._process.poll()) is None:
+            return None
+        self._process = None
+        return status
 
     def let_go(self) -> None:
         """Leave the Valkey started here to others, who stop it."""
@@ -214,7 +227,7 @@ class EmbeddedStore:
         return [part for name, value in options.items() for part in (f"--{name}", value)]
 
     def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").splitlines()
+        lines = self.log_path.read_text(errors="replace").splitlines()
         return " | ".join(line for line in lines[-4:] if line.strip()) or "nothing"
 
 

@@ -46,6 +46,7 @@ class Signals:
             signal.signal(number, handler)
         os.close(self._read_fd)
         os.close(self._write_fd)
+        self._write_fd = -1  # a thread may still call wake
 
     def stop_wished(self) -> bool:
         """Tell whether a signal asked this process to stop."""

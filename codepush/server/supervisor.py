@@ -13,17 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import config
-from codepush.server.child import Backoff, Child, describe_exit, signal_group
-from codepush.server.embedded import SERVE, EmbeddedStore
-from codepush.server.errors import ServerError, StoreStartError
+from codepush.server.child import Child, describe_exit, log_end, signal_group
+from codepush.server.errors import ServerError
 from codepush.server.health import HealthWatch
+from codepush.server.keeper import StoreKeeper
 from codepush.server.lifeline import Lifeline
 from codepush.server.listener import Listener, listen
 from codepush.server.locks import (
     EMBEDDED,
     EXTERNAL,
     hold_data_dir,
-    keep_commands_away,
     open_data_dir,
 )
 from codepush.server.signals import Signals
@@ -35,8 +34,6 @@ GUNICORN_CONFIG = Path(config.__file__).with_name("gunicorn.conf.py")
 WEB_PATIENCE_S = 30.0
 """More than gunicorn's graceful timeout, after which it kills requests by itself."""
 WORKER_PATIENCE_S = 30.0
-STORE_PATIENCE_S = 60.0
-COMMANDS_PATIENCE_S = 10.0
 _STRAYS_S = WEB_PATIENCE_S
 _IDLE_S = 60.0
 
@@ -65,8 +62,7 @@ class Supervisor:
         self._on_ready = on_ready
         self._app = app
         self._data_dir = Path()
-        self._store: EmbeddedStore | None = None
-        self._store_backoff = Backoff()
+        self._keeper: StoreKeeper | None = None
         self._children: list[Child] = []
         self._ready = False
         self._strays: dict[int, float] = {}
@@ -104,40 +100,48 @@ class Supervisor:
             if not signals.stop_wished():
                 self._prepare(url)
             if not signals.stop_wished():
-                self._children = self._make_children(url, listener, lifeline)
-                self._watch(signals, listener)
+                web, worker = self._make_children(url, listener, lifeline)
+                self._children = [web, worker]
+                self._watch(signals, web, listener)
         finally:
             listener.close()
             self._stop(signals)
             lifeline.close()
 
-    def _watch(self, signals: Signals, listener: Listener) -> None:
+    def _watch(self, signals: Signals, web: Child, listener: Listener) -> None:
         for child in self._children:
             child.start()
-        health = HealthWatch(listener.address, signals.wake)
+        watched: int | None = None
+        health: HealthWatch | None = None
         try:
             while not signals.stop_wished():
-                if not self._ready and health.is_healthy():
-                    self._ready = True
-                    self._on_ready()
+                if web.pid != watched:
+                    if health is not None:
+                        health.stop()
+                    watched = web.pid
+                    health = HealthWatch(listener.address, signals.wake) if watched else None
+                if health is not None and health.is_healthy():
+                    # What came up well and is killed later starts again at once.
+                    web.backoff.clear()
+                    health = None
+                    if not self._ready:
+                        self._ready = True
+                        self._on_ready()
                 signals.wait(self._tend())
         finally:
-            health.stop()
+            if health is not None:
+                health.stop()
 
     def _start_store(self, signals: Signals) -> str:
         if not self._settings.embedded_store:
             return self._settings.redis_url
-        store = EmbeddedStore(self._data_dir)
-        commands = keep_commands_away(self._data_dir, give_up=signals.stop_wished)
-        try:
-            self._store = store
-            self._store_backoff.started()
-            store.start(SERVE, give_up=signals.stop_wished)
-        finally:
-            commands.release()
-        return store.url
+        self._keeper = StoreKeeper(self._data_dir)
+        self._keeper.start(signals.stop_wished)
+        return self._keeper.url
 
-    def _make_children(self, url: str, listener: Listener, lifeline: Lifeline) -> list[Child]:
+    def _make_children(
+        self, url: str, listener: Listener, lifeline: Lifeline
+    ) -> tuple[Child, Child]:
         environment = os.environ | lifeline.environment()
         environment |= {"REDIS_URL": url, "DATA_DIR": str(self._data_dir)}
         # -P: modules in the current folder must not be taken for ours.
@@ -164,7 +168,7 @@ class Supervisor:
             patience_s=WEB_PATIENCE_S,
             hurry_signal=signal.SIGQUIT,
         )
-        return [web, worker]
+        return web, worker
 
     def _tend(self) -> float:
         """Start again what ended; return the seconds until this is to be called again."""
@@ -178,8 +182,8 @@ class Supervisor:
                     child.start()
                 else:
                     next_at = min(next_at, child.backoff.due_at)
-        if self._store is not None and self._store.poll() is not None:
-            next_at = min(next_at, self._tend_store(self._store))
+        if self._keeper is not None:
+            next_at = min(next_at, self._keeper.tend())
         return min(next_at, self._tend_strays()) - now
 
     def _note_end(self, child: Child, pid: int, status: int) -> None:
@@ -192,25 +196,7 @@ class Supervisor:
         if signal_group(pid, signal.SIGTERM):
             # Web processes whose master was killed: let them finish, but not for ever.
             self._strays[pid] = time.monotonic() + _STRAYS_S
-        _log_end(child.name, status, child.backoff.ended())
-
-    def _tend_store(self, store: EmbeddedStore) -> float:
-        now = time.monotonic()
-        if store.pid is not None:
-            delay_s = self._store_backoff.ended()
-            _log_end("store", store.poll() or 0, delay_s)
-            store.let_go()
-        if self._store_backoff.due_at <= now:
-            self._store_backoff.started()
-            try:
-                # Nobody waits for its answer here: web and worker reconnect by themselves.
-                if store.spawn(SERVE, lock_s=1.0):
-                    return now + _IDLE_S
-                log.error("the store's lock is still held")
-            except StoreStartError as exc:
-                log.error("%s", exc)  # noqa: TRY400 - the sentence says it all
-            self._store_backoff.ended()
-        return self._store_backoff.due_at
+        log_end(child.name, status, child.backoff.ended())
 
     def _tend_strays(self) -> float:
         now = time.monotonic()
@@ -222,27 +208,13 @@ class Supervisor:
         return now + 1.0 if self._strays else now + _IDLE_S
 
     def _stop(self, signals: Signals) -> None:
-        for child in self._children:
-            if child.pid is not None:
-                log.info("stopping %s", child.name)
-            child.stop(signals.wait)
-        for pid in self._strays:
-            signal_group(pid, signal.SIGKILL)
-        if self._store is None or self._store.pid is None:
-            return
         try:
-            commands = keep_commands_away(
-                self._data_dir, timeout_s=COMMANDS_PATIENCE_S, give_up=signals.hurry_wished
-            )
-        except ServerError as exc:
-            log.warning("%s Stopping the store nevertheless.", exc)
-            self._store.stop(STORE_PATIENCE_S)
-        else:
-            log.info("stopping the store")
-            self._store.stop(STORE_PATIENCE_S)
-            commands.release()
-
-
-def _log_end(name: str, status: int, delay_s: float) -> None:
-    when = f"in {delay_s:.1f} s" if delay_s else "now"
-    log.warning("%s ended (%s); starting it again %s", name, describe_exit(status), when)
+            for child in self._children:
+                if child.pid is not None:
+                    log.info("stopping %s", child.name)
+                child.stop(signals.wait)
+            for pid in self._strays:
+                signal_group(pid, signal.SIGKILL)
+        finally:
+            if self._keeper is not None:
+                self._keeper.stop(signals.hurry_wished)

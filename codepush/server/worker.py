@@ -1,6 +1,6 @@
 """The process that runs background jobs: an RQ worker that outlives restarts of the store."""
 
-import logging
+import logging.config
 import os
 import signal
 import socket
@@ -15,6 +15,7 @@ from rq.exceptions import StopRequested
 
 from codepush.server import lifeline
 from codepush.server.errors import ServerError
+from codepush.server.logs import log_config, quiet_level
 from codepush.settings import Settings, SettingsError, load_settings
 from codepush.store.connection import connect_queue
 
@@ -86,15 +87,14 @@ def _raise_stop(_number: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the worker with the settings of the environment, as the supervisor does."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         settings = load_settings()
-        # RQ's "info" is about its own comings and goings.
-        level = {"debug": "INFO", "info": "WARNING"}.get(settings.log_level)
-        logging.getLogger("rq.worker").setLevel(level or settings.log_level.upper())
+        logging.config.dictConfig(log_config(settings, settings.log_level.upper()))
+        logging.getLogger("rq.worker").setLevel(quiet_level(settings))
         run(settings)
     except (SettingsError, ServerError) as exc:
-        sys.exit(f"codepush: {exc}")
+        sys.stderr.write(f"codepush: {exc}\n")
+        sys.exit(2)
 
 
 if __name__ == "__main__":

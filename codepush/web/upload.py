@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from flask import Request, request
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from codepush.domain.errors import InvalidParameterError
 from codepush.web.context import settings
@@ -64,6 +64,8 @@ def read_package() -> BinaryIO:
         )
     try:
         part = request.files.get("package")
+    except RequestEntityTooLarge as exc:
+        raise package_too_large(limit) from exc
     except (ValueError, BadRequest) as exc:
         raise InvalidParameterError(
             "The upload was cut off or is not valid multipart/form-data. Please send it again.",

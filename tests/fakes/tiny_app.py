@@ -10,6 +10,7 @@ def app(environ: dict[str, object], start_response: Callable[..., object]) -> It
     if path == "/slow":
         time.sleep(1.5)
     known = {"/health": "ok", "/slow": "done", "/scheme": str(environ["wsgi.url_scheme"])}
+    known["/master"] = str(os.getppid())
     known["/env"] = "\n".join(os.environ.get(name, "") for name in ("REDIS_URL", "DATA_DIR"))
     body = known.get(str(path), "?").encode()
     headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]

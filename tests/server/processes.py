@@ -42,8 +42,7 @@ def started_with(mark: str, data_dir: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and (
-                process.environ().get(MARK) == mark
-                or data_dir in Path(process.cwd()).parents
+                process.environ().get(MARK) == mark or data_dir in Path(process.cwd()).parents
             ):
                 found.append(process)
         except psutil.Error:
@@ -95,7 +94,7 @@ class Processes:
         return process
 
     def serve(self, app: str = "tests.fakes.tiny_app:app", **changes: str) -> "Server":
-        process = self.python("-m", "tests.fakes.tiny_serve", app, **changes)
+        process = self.python("-P", "-m", "tests.fakes.tiny_serve", app, **changes)
         return Server(process, self)
 
     def alive(self) -> list[psutil.Process]:

@@ -108,9 +108,7 @@ def test_a_store_that_a_killed_command_left_is_used_and_then_stopped(
     assert not processes.alive()
 
 
-def test_a_server_with_a_store_elsewhere_is_pointed_out(
-    settings: Settings, data_dir: Path
-) -> None:
+def test_a_server_with_a_store_elsewhere_is_pointed_out(settings: Settings, data_dir: Path) -> None:
     lock = hold_data_dir(data_dir, store=EXTERNAL)
     with pytest.raises(ServerError, match="set REDIS_URL to the same value"), store_url(settings):
         pass

@@ -206,7 +206,7 @@ def test_a_platform_without_valkey_is_told_to_set_redis_url(
 
 def test_a_data_folder_that_cannot_be_made_is_refused_with_a_sentence(data_dir: Path) -> None:
     (data_dir / "file").write_text("")
-    with pytest.raises(ServerError, match="DATA_DIR .* cannot be used"):
+    with pytest.raises(ServerError, match=r"DATA_DIR .* cannot be used"):
         open_data_dir(data_dir / "file" / "var")
 
 

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +99,6 @@ def test_without_a_line_a_process_runs_on_its_own(
 def test_a_number_that_is_no_pipe_is_not_taken_for_the_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with open(os.devnull) as file:
+    with Path(os.devnull).open() as file:
         monkeypatch.setenv(VARIABLE, str(file.fileno()))
         assert lifeline.watch() is False

@@ -1,9 +1,9 @@
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 import rq
@@ -22,7 +22,7 @@ def store(data_dir: Path, processes: Processes) -> Iterator[EmbeddedStore]:
 
 
 @pytest.fixture
-def worker(store: EmbeddedStore, processes: Processes) -> Iterator["subprocess.Popen[str]"]:
+def worker(store: EmbeddedStore, processes: Processes) -> Iterator[Popen[str]]:
     worker = processes.python("-m", "codepush.server.worker", REDIS_URL=store.url)
     yield worker
     if worker.poll() is None:
@@ -40,9 +40,7 @@ def notes(store: EmbeddedStore) -> list[str]:
         return [note.decode() for note in client.lrange("notes", 0, -1)]
 
 
-def test_jobs_of_all_queues_are_done(
-    store: EmbeddedStore, worker: "subprocess.Popen[str]"
-) -> None:
+def test_jobs_of_all_queues_are_done(store: EmbeddedStore, worker: Popen[str]) -> None:
     for queue in ("low", "default", "high"):
         enqueue(store, "note", queue, queue=queue)
     wait_for(lambda: len(notes(store)) == 3, "three notes")
@@ -50,9 +48,7 @@ def test_jobs_of_all_queues_are_done(
     assert worker.wait(10) == 0
 
 
-def test_a_job_at_work_is_finished_before_a_stop(
-    store: EmbeddedStore, worker: "subprocess.Popen[str]"
-) -> None:
+def test_a_job_at_work_is_finished_before_a_stop(store: EmbeddedStore, worker: Popen[str]) -> None:
     enqueue(store, "slow_note", "a", 1.0)
     enqueue(store, "note", "b")
     wait_for(lambda: notes(store) == ["a began"], "the job begins")
@@ -61,9 +57,7 @@ def test_a_job_at_work_is_finished_before_a_stop(
     assert notes(store) == ["a began", "a ended"]
 
 
-def test_a_restart_of_the_store_is_survived(
-    store: EmbeddedStore, worker: "subprocess.Popen[str]"
-) -> None:
+def test_a_restart_of_the_store_is_survived(store: EmbeddedStore, worker: Popen[str]) -> None:
     enqueue(store, "note", "before")
     wait_for(lambda: notes(store) == ["before"], "the first job")
     assert store.pid
@@ -94,9 +88,7 @@ def test_a_worker_waits_for_a_store_that_is_not_there_yet(
 
 
 def test_a_worker_without_a_store_stops_when_asked(processes: Processes, data_dir: Path) -> None:
-    worker = processes.python(
-        "-m", "codepush.server.worker", REDIS_URL=EmbeddedStore(data_dir).url
-    )
+    worker = processes.python("-m", "codepush.server.worker", REDIS_URL=EmbeddedStore(data_dir).url)
     time.sleep(1.0)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(10) == 0

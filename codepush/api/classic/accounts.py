@@ -14,15 +14,18 @@ from codepush.web.context import services
 
 
 def register(blueprint: Blueprint) -> None:
-    """Add the routes to ``blueprint``."""
+    """Add the routes to ``blueprint``.
+
+    A path converter would take a trailing slash for a part of the name, unless the rule has one.
+    """
     blueprint.get("/authenticated")(authenticated)
     blueprint.get("/account")(account)
     blueprint.get("/accessKeys")(list_keys)
     blueprint.post("/accessKeys")(add_key)
-    blueprint.get("/accessKeys/<path:name>")(get_key)
-    blueprint.patch("/accessKeys/<path:name>")(patch_key)
-    blueprint.delete("/accessKeys/<path:name>")(remove_key)
-    blueprint.delete("/sessions/<path:machine>")(remove_sessions)
+    blueprint.get("/accessKeys/<path:name>/")(get_key)
+    blueprint.patch("/accessKeys/<path:name>/")(patch_key)
+    blueprint.delete("/accessKeys/<path:name>/")(remove_key)
+    blueprint.delete("/sessions/<path:machine>/")(remove_sessions)
 
 
 def authenticated() -> Response:

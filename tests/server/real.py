@@ -1,0 +1,71 @@
+"""The real server, for tests that need all of it."""
+
+import random
+import re
+import threading
+from typing import Any
+
+import psutil
+import requests
+
+from tests.server.processes import Processes, wait_for
+
+
+class RealServer:
+    """``codepush serve`` itself."""
+
+    def __init__(self, processes: Processes, **settings: str) -> None:
+        self._processes = processes
+        self.url = f"http://127.0.0.1:{processes.port}"
+        self.data_dir = processes.data_dir
+        settings = {"WEB_CONCURRENCY": "2", "LOG_LEVEL": "error"} | settings
+        self.process = processes.python("-P", "-m", "codepush", "serve", **settings)
+        self.output: list[str] = []
+        for stream in (self.process.stdout, self.process.stderr):
+            threading.Thread(target=self._read, args=(stream,), daemon=True).start()
+        wait_for(self._is_healthy, "start", 30)
+
+    def _read(self, stream: Any) -> None:
+        self.output.extend(stream)
+
+    def _is_healthy(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/health", timeout=5).text == "Healthy"
+        except requests.RequestException:
+            return False
+
+    @property
+    def token(self) -> str:
+        def shown() -> list[str]:
+            return re.findall(r"--accessKey (\S+)", "".join(self.output))
+
+        wait_for(shown, "a token")
+        return shown()[0]
+
+    def everything(self) -> list[psutil.Process]:
+        return self._processes.alive()
+
+    def one_of(self, word: str) -> psutil.Process | None:
+        found = [p for p in self.everything() if word in " ".join(cmdline(p))]
+        return random.choice(found) if found else None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def add_app(self, name: str) -> None:
+        answer = requests.post(
+            f"{self.url}/apps", json={"name": name}, headers=self.headers, timeout=30
+        )
+        answer.raise_for_status()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        assert self.process.wait(30) == 0
+
+
+def cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []

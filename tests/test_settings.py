@@ -1,0 +1,85 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from codepush.settings import SettingsError, load_settings
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    settings = load_settings({})
+    assert (settings.host, settings.port) == ("127.0.0.1", 3000)
+    assert settings.data_dir == Path("var")
+    assert settings.embedded_store
+    assert settings.effective_storage_url == f"local://{Path('var/blobs').resolve()}"
+    assert settings.max_package_bytes == 200_000_000
+    assert settings.history_limit == 500
+    assert settings.token_lifetime == timedelta(days=60)
+    assert settings.local_url == "http://localhost:3000"
+
+
+def test_the_environment_overrides_and_an_empty_value_does_not() -> None:
+    settings = load_settings({"PORT": "8080", "HOST": "", "PUBLIC_URL": "https://a.example/cp/"})
+    assert (settings.port, settings.host) == (8080, "127.0.0.1")
+    assert settings.public_url == "https://a.example/cp"
+    assert settings.public_path == "/cp"
+    assert settings.local_url == "https://a.example/cp"
+
+
+def test_production_listens_to_all_and_logs_json() -> None:
+    settings = load_settings({"CODEPUSH_ENV": "production"})
+    assert (settings.host, settings.log_format) == ("0.0.0.0", "json")
+    assert load_settings({"CODEPUSH_ENV": "production", "HOST": "10.0.0.1"}).host == "10.0.0.1"
+
+
+def test_an_ipv6_address_is_bracketed_in_urls() -> None:
+    assert load_settings({"HOST": "fd00::1"}).local_url == "http://[fd00::1]:3000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CODEPUSH_ENV", "prod"),
+        ("HOST", "http://localhost"),
+        ("HOST", "a b"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("PORT", "3000.0"),
+        ("PORT", "three thousand"),
+        ("PORT", "٣"),
+        ("WEB_CONCURRENCY", "0"),
+        ("WEB_CONCURRENCY", "1000"),
+        ("WEB_THREADS", "0"),
+        ("DATA_DIR", __file__),
+        ("PUBLIC_URL", "codepush.example.com"),
+        ("PUBLIC_URL", "ftp://codepush.example.com"),
+        ("PUBLIC_URL", "https://host:port"),
+        ("PUBLIC_URL", "https://host:99999"),
+        ("PUBLIC_URL", "https://host/?a=1"),
+        ("PUBLIC_URL", "https://user:secret@host"),
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "http://localhost"),
+        ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "redis://:secret@host:port"),
+        ("REDIS_URL", "unix://"),
+        ("STORAGE_URL", "/var/blobs"),
+        ("STORAGE_URL", "AccountKey=secret"),
+        ("MAX_PACKAGE_MB", "0"),
+        ("MAX_PACKAGE_MB", "1e9"),
+        ("HISTORY_LIMIT", "499"),
+        ("TOKEN_TTL_DAYS", "0"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("TRUSTED_PROXIES", "yes"),
+        ("ADMIN_EMAIL", "admin"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_a_sentence_that_names_it(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({name: value})
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{name} is ")
+    assert sentence.endswith(".")
+    assert "secret" not in sentence
