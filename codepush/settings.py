@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 ENVIRONMENTS = ("development", "testing", "production")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
+REGISTRATIONS = ("open", "invited", "closed")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -39,6 +40,8 @@ class Settings:
     max_package_bytes: int
     history_limit: int
     token_lifetime: timedelta
+    audit_lifetime: timedelta
+    registration: str
     trusted_proxies: int
     admin_email: str
     log_level: str
@@ -92,6 +95,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         max_package_bytes=_integer(values, "MAX_PACKAGE_MB", 1, 4_000) * 1_000_000,
         history_limit=_integer(values, "HISTORY_LIMIT", 500, 100_000),
         token_lifetime=timedelta(days=_integer(values, "TOKEN_TTL_DAYS", 1, 3_650)),
+        audit_lifetime=timedelta(days=_integer(values, "AUDIT_DAYS", 1, 3_650)),
+        registration=_choice(values, "REGISTRATION", REGISTRATIONS),
         trusted_proxies=_integer(values, "TRUSTED_PROXIES", 0, 16),
         admin_email=_email(values, "ADMIN_EMAIL"),
         log_level=_choice(values, "LOG_LEVEL", LOG_LEVELS),

@@ -41,6 +41,13 @@ HISTORY_LIMIT = "500"
 # Days an access token lives unless its maker says otherwise.
 TOKEN_TTL_DAYS = "60"
 
+# Days the audit log of an organization is kept.
+AUDIT_DAYS = "365"
+
+# Who may make an account by POST /api/v1/auth/register: open (everybody who reaches the server),
+# invited (whoever holds an invitation to an organization) or closed (nobody).
+REGISTRATION = "open"
+
 # Number of reverse proxies in front whose X-Forwarded-* headers are believed.
 TRUSTED_PROXIES = "0"
 

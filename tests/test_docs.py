@@ -48,7 +48,7 @@ def test_every_command_in_the_readme_exists() -> None:
 def routes(app: Flask) -> set[str]:
     found = set()
     for rule in app.url_map.iter_rules():
-        path = re.sub(r"<(?:\w+:)?(\w+)>", r"<\1>", rule.rule)
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"<\1>", rule.rule).rstrip("/") or "/"
         if not path.startswith("/v0.1/legacy"):
             found |= {
                 f"{method} {path}" for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, render_template, request
 
 from codepush.domain.errors import UnauthorizedError
-from codepush.domain.ids import new_id
 from codepush.web.body import limit_json
 from codepush.web.context import origin, services
 
@@ -42,21 +41,18 @@ def show_key() -> str | tuple[str, int]:
     """Show a new access key to a person who proved themselves."""
     hostname = request.form.get("hostname", "")[:_LONGEST]
     email = request.form.get("email", "")[:_LONGEST]
-    accounts = services().accounts
     try:
-        user = accounts.verify_password(email, request.form.get("password", "")[:_LONGEST])
+        session = services().sessions.log_in(
+            email,
+            request.form.get("password", "")[:_LONGEST],
+            machine=hostname,
+            address=request.remote_addr or "",
+        )
     except UnauthorizedError as exc:
         return _form(hostname, email=email, error=exc.message), 401
-    secret, token = accounts.create_token(
-        user,
-        user.organization_id,
-        name=f"Login-{new_id()}",
-        created_by=hostname or request.remote_addr or "",
-        is_session=True,
-    )
-    expires = datetime.fromtimestamp(token.expires_at_ms / 1_000, UTC)
+    expires = datetime.fromtimestamp(session.token.expires_at_ms / 1_000, UTC)
     return render_template(
-        "page.html", title="You are logged in", key=secret, expires=f"{expires:%Y-%m-%d}"
+        "page.html", title="You are logged in", key=session.secret, expires=f"{expires:%Y-%m-%d}"
     )
 
 

@@ -10,7 +10,7 @@ from codepush.server.logs import log_config
 from codepush.server.supervisor import Supervisor
 from codepush.services.accounts import NewUser
 from codepush.services.bootstrap import make_first_administrator
-from codepush.services.container import build_services
+from codepush.services.container import Services, build_services
 from codepush.settings import Settings, load_settings
 from codepush.store.connection import connect
 from codepush.store.stores import open_stores
@@ -34,16 +34,20 @@ def serve() -> None:
     """Run the whole server: the store, the web server and the worker."""
     settings = load_settings()
     logging.config.dictConfig(log_config(settings, settings.log_level.upper()))
-    administrator: NewUser | None = None
+    services: Services | None = None
 
     def prepare(url: str) -> None:
-        nonlocal administrator
-        administrator = _prepare(url, settings)
+        nonlocal services
+        services = _open_services(url, settings)
 
-    supervisor = Supervisor(
-        settings, prepare=prepare, on_ready=lambda: _banner(settings, administrator)
-    )
-    sys.exit(supervisor.run())
+    def on_ready() -> None:
+        # Only now: a token made earlier would be lost if the start failed in between.
+        administrator = (
+            make_first_administrator(services, settings.admin_email) if services else None
+        )
+        _banner(settings, administrator)
+
+    sys.exit(Supervisor(settings, prepare=prepare, on_ready=on_ready).run())
 
 
 @click.command()
@@ -55,12 +59,10 @@ def worker() -> None:
     main()
 
 
-def _prepare(url: str, settings: Settings) -> NewUser | None:
-    """Make the administrator at a first start."""
+def _open_services(url: str, settings: Settings) -> Services:
     configure_logging(settings.log_level, settings.log_format)
     storage = open_storage(settings.effective_storage_url)
-    services = build_services(settings, open_stores(connect(url)), storage)
-    return make_first_administrator(services, settings.admin_email)
+    return build_services(settings, open_stores(connect(url)), storage)
 
 
 def _banner(settings: Settings, administrator: NewUser | None) -> None:

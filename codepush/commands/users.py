@@ -112,7 +112,7 @@ def create_token(email: str, name: str, ttl_days: int | None, *, as_json: bool) 
     lifetime = timedelta(days=ttl_days) if ttl_days else None
     with open_services() as services:
         owner = services.accounts.find_user(email)
-        secret, made = services.accounts.create_token(
+        secret, made = services.tokens.issue(
             owner,
             owner.organization_id,
             name=name or f"Made by the operator {datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}",

@@ -50,6 +50,12 @@ class ForbiddenError(CodePushError):
     code = "Forbidden"
 
 
+class InsufficientScopeError(ForbiddenError):
+    """The caller may do this, but not with the token they use."""
+
+    code = "InsufficientScope"
+
+
 class NotFoundError(CodePushError):
     """The addressed thing is absent, or this tenant may not know that it exists."""
 

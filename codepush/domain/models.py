@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from codepush.domain.events import Actor
 from codepush.domain.ids import (
     AppId,
     BlobKey,
@@ -14,7 +15,7 @@ from codepush.domain.ids import (
     TokenId,
     UserId,
 )
-from codepush.domain.permissions import Permission, Role
+from codepush.domain.permissions import ALL_SCOPES, Permission, Role, Scope
 
 FULL_ROLLOUT = 100
 
@@ -61,13 +62,33 @@ class Organization:
 
 
 @dataclass(frozen=True, slots=True)
+class Invitation:
+    """An offer to join an organization, open to whoever holds its secret, once.
+
+    Attributes:
+        email: Whom it was made for; a hint for people, since the secret decides.
+        invited_by: E-mail address.
+    """
+
+    id: str
+    organization_id: OrganizationId
+    email: str
+    role: Role
+    invited_by: str
+    created_at_ms: int
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class AccessToken:
     """What is known of a token. Its secret exists only as a SHA-256, elsewhere.
 
     Attributes:
         name: Unique among its user's tokens; ``friendlyName`` on the wire.
         created_by: Host name or address of the machine that asked for it.
-        is_session: Whether it came from a browser login.
+        is_session: Whether it came from a login with a password.
+        scopes: What it may be used for.
+        app_id: The only app that exists for it, or None for all.
     """
 
     id: TokenId
@@ -78,16 +99,29 @@ class AccessToken:
     created_at_ms: int
     expires_at_ms: int
     is_session: bool = False
+    scopes: frozenset[Scope] = ALL_SCOPES
+    app_id: AppId | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: a user, in the organization that their token carries."""
+    """Who is asking: a user, in the organization that their token carries.
+
+    Attributes:
+        role: Theirs in that organization, or None where they left it.
+        address: Where the request came from.
+    """
 
     user: User
     organization_id: OrganizationId
     role: Role | None
     token: AccessToken
+    address: str = ""
+
+    @property
+    def actor(self) -> Actor:
+        """The principal as events name it."""
+        return Actor(self.user.id, self.user.email, self.token.id, self.token.name, self.address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,21 @@ def check_name(value: str, parameter: str = "name") -> str:
     return value
 
 
+def check_display_name(value: str) -> str:
+    """Return the name that a person goes by, if it can be shown.
+
+    Raises:
+        InvalidParameterError: It is empty, longer than 1,000 characters, or cannot be printed.
+    """
+    if not value.strip() or len(value) > MAX_NAME or not value.isprintable():
+        raise InvalidParameterError(
+            f"The name must be 1 to {MAX_NAME} printable characters.",
+            parameter="name",
+            reason="Malformed",
+        )
+    return value
+
+
 def check_email(value: str, parameter: str = "email") -> str:
     """Return an e-mail address, if it looks like one.
 

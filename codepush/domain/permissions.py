@@ -4,6 +4,7 @@ The model is the same in every dialect: a role in the token's organization gives
 on all of its apps, being a collaborator gives one on that app, and the higher of both counts.
 """
 
+from collections.abc import Set as AbstractSet
 from enum import IntEnum, StrEnum
 
 
@@ -14,6 +15,17 @@ class Role(StrEnum):
     ADMIN = "Admin"
     DEVELOPER = "Developer"
     VIEWER = "Viewer"
+
+
+class Scope(StrEnum):
+    """What a token may be used for; each includes those above it here."""
+
+    READ = "read"
+    RELEASE = "release"
+    MANAGE = "manage"
+
+
+ALL_SCOPES = frozenset(Scope)
 
 
 class Permission(IntEnum):
@@ -35,12 +47,29 @@ _WIRE_NAMES = {
     Permission.OWNER: "Owner",
 }
 
+_SCOPE_FOR = {
+    Permission.READ: Scope.READ,
+    Permission.COLLABORATOR: Scope.RELEASE,
+    Permission.OWNER: Scope.MANAGE,
+}
+
 _BY_ROLE = {
     Role.OWNER: Permission.OWNER,
     Role.ADMIN: Permission.OWNER,
     Role.DEVELOPER: Permission.COLLABORATOR,
     Role.VIEWER: Permission.READ,
 }
+
+
+def covers(scopes: AbstractSet[Scope], need: Scope) -> bool:
+    """Return whether a token with ``scopes`` may be used for what needs ``need``."""
+    order = list(Scope)
+    return any(order.index(scope) >= order.index(need) for scope in scopes)
+
+
+def scope_for(need: Permission) -> Scope:
+    """Return the scope that a token must have to use a permission on an app."""
+    return _SCOPE_FOR[need]
 
 
 def permission_of(role: Role | None, collaborator: Permission | None) -> Permission | None:

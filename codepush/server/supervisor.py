@@ -115,6 +115,7 @@ class Supervisor:
         health: HealthWatch | None = None
         try:
             while not signals.stop_wished():
+                patience_s = self._tend()
                 if web.pid != watched:
                     if health is not None:
                         health.stop()
@@ -127,7 +128,7 @@ class Supervisor:
                     if not self._ready:
                         self._ready = True
                         self._on_ready()
-                signals.wait(self._tend())
+                signals.wait(patience_s)
         finally:
             if health is not None:
                 health.stop()

@@ -4,10 +4,10 @@ Nothing else in the server turns a name into an app. An app that the caller has 
 does not exist for them; one that they may see but not change is forbidden.
 """
 
-from codepush.domain.errors import ForbiddenError, NotFoundError
-from codepush.domain.models import App, Principal, User
+from codepush.domain.errors import ForbiddenError, InsufficientScopeError, NotFoundError
+from codepush.domain.models import App, Organization, Principal, User
 from codepush.domain.names import fold
-from codepush.domain.permissions import Permission, permission_of
+from codepush.domain.permissions import Permission, Role, Scope, covers, permission_of, scope_for
 from codepush.store.apps import gone
 from codepush.store.stores import Stores
 
@@ -26,7 +26,8 @@ class Access:
         """Return the apps of the principal's organization and those shared with the user."""
         own = self._stores.apps.list_of(principal.organization_id) if principal.role else []
         known = {app.id for app in own}
-        return own + [app for app in self._shared(principal) if app.id not in known]
+        apps = own + [app for app in self._shared(principal) if app.id not in known]
+        return [app for app in apps if permission_on(app, principal)]
 
     def app(self, principal: Principal, reference: str, need: Permission) -> App:
         """Return the app that a caller means.
@@ -40,15 +41,42 @@ class Access:
 
         Raises:
             NotFoundError: There is none, or none that the caller may know of.
-            ForbiddenError: The caller may see it, but lacks ``need``.
+            ForbiddenError: The caller may see it, but lacks ``need``, or their token does.
         """
         app = self._find(principal, reference)
         held = permission_on(app, principal)
         if held is None:
             raise gone(reference)
+        require_scope(principal, scope_for(need))
         if held < need:
             raise ForbiddenError(f"This action requires {need.wire_name} permissions on the app!")
         return app
+
+    def organizations(self, principal: Principal) -> list[tuple[Organization, Role]]:
+        """Return the organizations that the principal belongs to, with their role in each."""
+        return self.organizations_of(principal.user)
+
+    def organizations_of(self, user: User) -> list[tuple[Organization, Role]]:
+        """Return the organizations that a user belongs to, with their role in each."""
+        store = self._stores.organizations
+        found = []
+        for organization_id in store.joined(user.id):
+            role = store.role(organization_id, user.id)
+            organization = store.get(organization_id)
+            if role and organization:
+                found.append((organization, role))
+        return sorted(found, key=lambda pair: (fold(pair[0].name), pair[0].id))
+
+    def organization(self, principal: Principal, reference: str) -> tuple[Organization, Role]:
+        """Return the organization that a caller means, by its name or id, and their role there.
+
+        Raises:
+            NotFoundError: There is none, or the caller is no member of it.
+        """
+        for organization, role in self.organizations(principal):
+            if is_named(organization, reference):
+                return organization, role
+        raise no_organization(reference)
 
     def _find(self, principal: Principal, reference: str) -> App:
         if reference.count(":") == 1:
@@ -77,7 +105,8 @@ class Access:
         own = self._stores.apps.find(principal.organization_id, name) if principal.role else None
         folded = fold(name)
         shared = [app for app in self._shared(principal) if fold(app.name) == folded]
-        return ([own] if own else []) + [a for a in shared if own is None or a.id != own.id]
+        found = ([own] if own else []) + [a for a in shared if own is None or a.id != own.id]
+        return [app for app in found if permission_on(app, principal)]
 
     def _owned_by(self, principal: Principal, owner: str, name: str, reference: str) -> App:
         for app in self._named(principal, name):
@@ -101,8 +130,35 @@ class Access:
         return [app for app in apps if principal.user.id in app.collaborators]
 
 
+def require_scope(principal: Principal, need: Scope) -> None:
+    """Return if the principal's token may be used for what needs ``need``.
+
+    Raises:
+        InsufficientScopeError: It may not.
+    """
+    if not covers(principal.token.scopes, need):
+        raise InsufficientScopeError(
+            f"This access token lacks the scope '{need.value}'. Use a token that has it."
+        )
+
+
+def require_account(principal: Principal, need: Scope = Scope.MANAGE) -> None:
+    """Return if the token may act for the whole account or organization, not only for one app.
+
+    Raises:
+        InsufficientScopeError: It may not.
+    """
+    require_scope(principal, need)
+    if principal.token.app_id is not None:
+        raise InsufficientScopeError(
+            "This access token is limited to one app. Use a token that is not."
+        )
+
+
 def permission_on(app: App, principal: Principal) -> Permission | None:
     """Return what a principal may do with an app; None where it does not exist for them."""
+    if principal.token.app_id not in {None, app.id}:
+        return None
     role = principal.role if app.organization_id == principal.organization_id else None
     return permission_of(role, app.collaborators.get(principal.user.id))
 
@@ -110,3 +166,13 @@ def permission_on(app: App, principal: Principal) -> Permission | None:
 def is_owner(app: App, user: User) -> bool:
     """Return whether a user is the app's owner in the sense of collaborators."""
     return app.collaborators.get(user.id) is Permission.OWNER
+
+
+def is_named(organization: Organization, reference: str) -> bool:
+    """Return whether a reference means an organization: its id, or its name whatever its case."""
+    return reference == organization.id or fold(reference) == fold(organization.name)
+
+
+def no_organization(reference: str) -> NotFoundError:
+    """Return the error for an organization that is not there."""
+    return NotFoundError(f'Organization "{reference}" does not exist.')

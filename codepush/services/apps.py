@@ -4,13 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from codepush.domain.errors import ConflictError, ForbiddenError, NotFoundError
+from codepush.domain.events import Action
 from codepush.domain.ids import AppId, DeploymentId, DeploymentKey, UserId, new_id, new_secret
 from codepush.domain.models import App, Deployment, Principal, User
 from codepush.domain.names import check_name, fold
-from codepush.domain.permissions import Permission, Role
-from codepush.services.access import Access
+from codepush.domain.permissions import Permission, Role, Scope
+from codepush.services.access import Access, require_account, require_scope
 from codepush.services.accounts import Accounts
 from codepush.services.clock import Clock
+from codepush.services.telling import Teller
 from codepush.store.stores import Stores
 
 DEFAULT_DEPLOYMENTS = ("Production", "Staging")
@@ -34,11 +36,14 @@ class ListedApp:
 class Apps:
     """What can be done with apps as a whole."""
 
-    def __init__(self, stores: Stores, access: Access, accounts: Accounts, clock: Clock):
+    def __init__(
+        self, stores: Stores, access: Access, accounts: Accounts, teller: Teller, clock: Clock
+    ):
         """Use ``stores``; find apps through ``access`` and users through ``accounts``."""
         self._stores = stores
         self._access = access
         self._accounts = accounts
+        self._tell = teller
         self._clock = clock
 
     def create(
@@ -58,6 +63,7 @@ class Apps:
             ConflictError: The organization has an app of that name.
         """
         check_name(name)
+        require_account(principal)
         if principal.role in {None, Role.VIEWER}:
             raise ForbiddenError(
                 "Your role in the organization does not allow you to add apps. Ask one of its"
@@ -83,7 +89,9 @@ class Apps:
             self._stores.deployments.claim_key(each.key, app_id, each.id)
         self._stores.users.note_app(principal.user.id, app_id)
         # The name was claimed before the keys, so its claim is the first to grow too old.
-        self._stores.apps.create(app, made, claim.deadline_ms)
+        self._stores.organizations.note_log(organization_id, app_id)
+        event = self._tell.about_app(principal, Action.APP_CREATED, app, os=os, platform=platform)
+        self._stores.apps.create(app, made, claim.deadline_ms, event=event)
         return app
 
     def _new_deployment(self, app_id: AppId, name: str) -> Deployment:
@@ -96,7 +104,12 @@ class Apps:
         )
 
     def list_for(self, principal: Principal) -> list[ListedApp]:
-        """Return the apps that the principal may see, by name."""
+        """Return the apps that the principal may see, by name.
+
+        Raises:
+            ForbiddenError: Their token may not read.
+        """
+        require_scope(principal, Scope.READ)
         apps = self._access.visible_apps(principal)
         return self._list(principal, apps)
 
@@ -143,7 +156,8 @@ class Apps:
         claim = self._stores.apps.claim_name(app.organization_id, name, app.id)
         if claim is None:
             raise _name_taken(name)
-        self._stores.apps.update(app, name=name, deadline_ms=claim.deadline_ms)
+        event = self._tell.about_app(principal, Action.APP_RENAMED, app, target=name)
+        self._stores.apps.update(app, name=name, deadline_ms=claim.deadline_ms, events=[event])
         if fold(name) != fold(app.name):
             self._stores.apps.give_back_name(app.organization_id, app.name, app.id)
         return replace(app, name=name)
@@ -158,7 +172,8 @@ class Apps:
         for _ in range(_TRIES):
             app = self._access.app(principal, reference, Permission.OWNER)
             deployments = self._stores.deployments.list_of(app)
-            if self._stores.apps.delete(app):
+            event = self._tell.about_app(principal, Action.APP_DELETED, app)
+            if self._stores.apps.delete(app, event=event):
                 break
         else:
             raise ConflictError("Others keep changing this app. Please try again in a while.")
@@ -188,8 +203,14 @@ class Apps:
             changed[app.owner_id] = Permission.COLLABORATOR
         self._stores.users.note_app(target.id, app.id)
         destination = target.organization_id
+        events = [
+            self._tell.about_app(
+                principal, Action.APP_TRANSFERRED, app, target=target.email, organization_id=each
+            )
+            for each in dict.fromkeys([app.organization_id, destination])
+        ]
         if destination == app.organization_id:
-            self._stores.apps.update(app, collaborators=changed)
+            self._stores.apps.update(app, collaborators=changed, events=events)
             return
         claim = self._stores.apps.claim_name(destination, app.name, app.id)
         if claim is None:
@@ -197,11 +218,13 @@ class Apps:
                 f'Cannot transfer ownership. An app with name "{app.name}" already exists for the'
                 " given collaborator."
             )
+        self._stores.organizations.note_log(destination, app.id)
         self._stores.apps.update(
             app,
             organization_id=destination,
             collaborators=changed,
             deadline_ms=claim.deadline_ms,
+            events=events,
         )
         self._stores.apps.give_back_name(app.organization_id, app.name, app.id)
 
@@ -216,7 +239,8 @@ class Apps:
         app = self._access.app(principal, reference, Permission.OWNER)
         user = self._accounts.find_user(email)
         self._stores.users.note_app(user.id, app.id)
-        self._stores.apps.add_collaborator(app, user.id, Permission.COLLABORATOR)
+        event = self._tell.about_app(principal, Action.COLLABORATOR_ADDED, app, target=user.email)
+        self._stores.apps.add_collaborator(app, user.id, Permission.COLLABORATOR, event=event)
 
     def remove_collaborator(self, principal: Principal, reference: str, email: str) -> None:
         """Stop sharing an app with a user; everyone may do so for themselves.
@@ -234,7 +258,8 @@ class Apps:
             raise NotFoundError("The given email is not a collaborator for this app.")
         if app.owner_id == user.id:
             raise ConflictError("Cannot remove the owner of the app from collaborator list.")
-        self._stores.apps.update(app, collaborators={user.id: None})
+        event = self._tell.about_app(principal, Action.COLLABORATOR_REMOVED, app, target=user.email)
+        self._stores.apps.update(app, collaborators={user.id: None}, events=[event])
         self._stores.users.forget_app(user.id, app.id)
 
 

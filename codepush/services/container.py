@@ -7,10 +7,15 @@ from codepush.services.access import Access
 from codepush.services.accounts import Accounts
 from codepush.services.acquisition import Acquisition
 from codepush.services.apps import Apps
+from codepush.services.audit import Audit
 from codepush.services.clock import Clock, system_clock
 from codepush.services.deployments import Deployments
+from codepush.services.organizations import Organizations
 from codepush.services.releasing import Releasing
 from codepush.services.reporting import Reporting
+from codepush.services.sessions import Sessions
+from codepush.services.telling import Teller
+from codepush.services.tokens import Tokens
 from codepush.settings import Settings
 from codepush.store.stores import Stores
 
@@ -22,31 +27,51 @@ class Services:
     stores: Stores
     storage: BlobStorage
     accounts: Accounts
+    tokens: Tokens
     access: Access
     apps: Apps
     deployments: Deployments
     releasing: Releasing
     acquisition: Acquisition
     reporting: Reporting
+    organizations: Organizations
+    sessions: Sessions
+    audit: Audit
 
 
 def build_services(
     settings: Settings, stores: Stores, storage: BlobStorage, clock: Clock = system_clock
 ) -> Services:
     """Join all services."""
-    accounts = Accounts(stores, clock, settings.token_lifetime)
     access = Access(stores)
-    deployments = Deployments(stores, access, clock)
+    teller = Teller(clock)
+    audit = Audit(stores, clock, settings.audit_lifetime)
+    tokens = Tokens(stores, access, audit, teller, clock, settings.token_lifetime)
+    organizations = Organizations(stores, access, audit, teller, clock)
+    accounts = Accounts(stores, tokens, clock)
+    deployments = Deployments(stores, access, teller, clock)
     return Services(
         stores=stores,
         storage=storage,
         accounts=accounts,
+        tokens=tokens,
         access=access,
-        apps=Apps(stores, access, accounts, clock),
+        apps=Apps(stores, access, accounts, teller, clock),
         deployments=deployments,
         releasing=Releasing(
-            stores, deployments, storage, clock, history_limit=settings.history_limit
+            stores, deployments, storage, teller, clock, history_limit=settings.history_limit
         ),
         acquisition=Acquisition(stores),
         reporting=Reporting(stores, clock),
+        organizations=organizations,
+        sessions=Sessions(
+            access,
+            accounts,
+            tokens,
+            organizations,
+            audit,
+            teller,
+            registration=settings.registration,
+        ),
+        audit=audit,
     )

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 from codepush.domain.errors import ConflictError
+from codepush.domain.events import Action
 from codepush.domain.ids import DeploymentId, DeploymentKey, new_id, new_secret
 from codepush.domain.models import App, Counts, Deployment, Principal
 from codepush.domain.names import check_deployment_key, check_name
 from codepush.domain.permissions import Permission
 from codepush.services.access import Access
 from codepush.services.clock import Clock
+from codepush.services.telling import Teller
 from codepush.store.deployments import name_taken
 from codepush.store.stores import Stores
 
@@ -16,10 +18,11 @@ from codepush.store.stores import Stores
 class Deployments:
     """What can be done with deployments."""
 
-    def __init__(self, stores: Stores, access: Access, clock: Clock):
+    def __init__(self, stores: Stores, access: Access, teller: Teller, clock: Clock):
         """Use ``stores``; find apps through ``access``."""
         self._stores = stores
         self._access = access
+        self._tell = teller
         self._clock = clock
 
     def create(
@@ -59,7 +62,8 @@ class Deployments:
                 reason="Taken",
             )
         try:
-            self._stores.deployments.create(app, deployment, claim)
+            event = self._tell.about_app(principal, Action.DEPLOYMENT_CREATED, app, deployment=name)
+            self._stores.deployments.create(app, deployment, claim, event=event)
         except ConflictError:
             self._stores.deployments.give_back_key(deployment.key, app.id, deployment.id)
             raise
@@ -99,7 +103,10 @@ class Deployments:
         app, deployment = self.get(principal, reference, name, Permission.OWNER)
         check_name(new_name)
         if new_name != name:
-            self._stores.deployments.rename(app, deployment, new_name)
+            event = self._tell.about_app(
+                principal, Action.DEPLOYMENT_RENAMED, app, deployment=name, target=new_name
+            )
+            self._stores.deployments.rename(app, deployment, new_name, event=event)
         return replace(deployment, name=new_name)
 
     def delete(self, principal: Principal, reference: str, name: str) -> None:
@@ -110,7 +117,8 @@ class Deployments:
             ForbiddenError: The principal is not an owner.
         """
         app, deployment = self.get(principal, reference, name, Permission.OWNER)
-        self._stores.deployments.delete(app, deployment)
+        event = self._tell.about_app(principal, Action.DEPLOYMENT_DELETED, app, deployment=name)
+        self._stores.deployments.delete(app, deployment, event=event)
         self._stores.deployments.give_back_key(deployment.key, app.id, deployment.id)
 
     def metrics(self, principal: Principal, reference: str, name: str) -> dict[str, Counts]:

@@ -1,6 +1,7 @@
 """Looks into an uploaded package, without ever holding it in memory."""
 
 import hashlib
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ def _hash_archive(source: BinaryIO) -> PackageHash:
             _check_bounds(entries)
             files = []
             for entry in entries:
+                _check_method(entry)
                 if not entry.is_dir():
                     with archive.open(entry) as file:
                         files.append((_path_of(entry), _digest(file)))
@@ -80,6 +82,8 @@ def _hash_archive(source: BinaryIO) -> PackageHash:
         ValueError,
         RuntimeError,  # zipfile's word for an encrypted entry
         NotImplementedError,
+        IndexError,  # a name that begins with NUL
+        struct.error,
     ) as exc:
         raise _refused(
             "The package is not a zip that devices can unpack; it may be damaged or encrypted."
@@ -100,6 +104,14 @@ def _check_bounds(entries: list[zipfile.ZipInfo]) -> None:
         raise _refused(
             f"The package unpacks to more than {MAX_UNPACKED_BYTES // 1_000_000} MB, which is the"
             " limit."
+        )
+
+
+def _check_method(entry: zipfile.ZipInfo) -> None:
+    if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise _refused(
+            f"The package has an entry {entry.orig_filename[:100]!r} that is compressed in a way"
+            " devices cannot read. Make the zip with the usual method, deflate."
         )
 
 

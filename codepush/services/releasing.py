@@ -1,17 +1,22 @@
 """Releases: uploaded, promoted, rolled back, changed and cleared."""
 
+from collections.abc import Callable
 from typing import BinaryIO
 
 from codepush.domain import releasing as rules
 from codepush.domain.errors import InvalidParameterError
+from codepush.domain.events import Action, Event
 from codepush.domain.ids import BlobKey, PackageHash, new_id
 from codepush.domain.models import App, Deployment, History, Principal, Release, ReleaseMethod
 from codepush.domain.permissions import Permission
 from codepush.domain.releasing import Change, ReleaseOverrides
+from codepush.domain.reports import digest
 from codepush.domain.storage import BlobStorage
 from codepush.services.clock import Clock
 from codepush.services.deployments import Deployments
 from codepush.services.packages import examine
+from codepush.services.telling import Teller
+from codepush.store.releases import Once
 from codepush.store.stores import Stores
 
 
@@ -23,6 +28,7 @@ class Releasing:
         stores: Stores,
         deployments: Deployments,
         storage: BlobStorage,
+        teller: Teller,
         clock: Clock,
         *,
         history_limit: int,
@@ -31,6 +37,7 @@ class Releasing:
         self._stores = stores
         self._deployments = deployments
         self._storage = storage
+        self._tell = teller
         self._clock = clock
         self._limit = history_limit
 
@@ -49,6 +56,8 @@ class Releasing:
         target: tuple[App, Deployment],
         upload: BinaryIO,
         properties: ReleaseOverrides,
+        *,
+        idempotency_key: str = "",
     ) -> Release:
         """Release an uploaded package.
 
@@ -60,6 +69,7 @@ class Releasing:
             target: From ``target``.
             upload: Seekable.
             properties: Its ``app_version`` is required.
+            idempotency_key: A repeated request with the same one is carried out once.
 
         Raises:
             InvalidParameterError: The package or a property may not be.
@@ -75,6 +85,9 @@ class Releasing:
             )
         _check(properties)
         package = examine(upload)
+        once = _once(
+            principal, idempotency_key, "release", deployment.id, package.sha256, repr(properties)
+        )
         blob_key = BlobKey(f"{app.id}/{package.sha256}")
         release = properties.apply_to(
             Release(
@@ -93,12 +106,16 @@ class Releasing:
         def decide(history: History) -> Change:
             return rules.add_release(history, release, limit=self._limit)
 
-        decide(self._stores.releases.history(app.id, deployment.id))  # refuse before storing
+        if not once:  # refuse before storing; a repeated request is not refused
+            decide(self._stores.releases.history(app.id, deployment.id))
         if self._storage.size(blob_key) != package.size:
             self._storage.put(
                 blob_key, package.source, size=package.size, content_type=package.content_type
             )
-        return _added(self._stores.releases.change(app.id, deployment.id, decide))
+        tell = self._telling(principal, Action.DEPLOYMENT_RELEASED, app, deployment.name)
+        return _added(
+            self._stores.releases.change(app.id, deployment.id, decide, tell=tell, once=once)
+        )
 
     def promote(
         self,
@@ -109,6 +126,7 @@ class Releasing:
         overrides: ReleaseOverrides,
         *,
         label: str | None = None,
+        idempotency_key: str = "",
     ) -> Release:
         """Release what another deployment of the app has.
 
@@ -125,6 +143,15 @@ class Releasing:
         target = self._stores.deployments.get(app, target_name)
         history = self._stores.releases.history(app.id, source.id)
         template = self._template(principal)
+        once = _once(
+            principal,
+            idempotency_key,
+            "promote",
+            source.id,
+            target.id,
+            label or "",
+            repr(overrides),
+        )
 
         def decide(target_history: History) -> Change:
             return rules.promote(
@@ -137,7 +164,8 @@ class Releasing:
                 limit=self._limit,
             )
 
-        return _added(self._stores.releases.change(app.id, target.id, decide))
+        tell = self._telling(principal, Action.DEPLOYMENT_PROMOTED, app, target.name)
+        return _added(self._stores.releases.change(app.id, target.id, decide, tell=tell, once=once))
 
     def roll_back(
         self, principal: Principal, reference: str, name: str, *, label: str | None = None
@@ -155,7 +183,8 @@ class Releasing:
         def decide(history: History) -> Change:
             return rules.roll_back(history, template, label=label, limit=self._limit)
 
-        return _added(self._stores.releases.change(app.id, deployment.id, decide))
+        tell = self._telling(principal, Action.DEPLOYMENT_ROLLED_BACK, app, deployment.name)
+        return _added(self._stores.releases.change(app.id, deployment.id, decide, tell=tell))
 
     def patch(
         self,
@@ -192,7 +221,8 @@ class Releasing:
         def decide(history: History) -> Change:
             return rules.patch_release(history, overrides, label=label, only_up=only_up)
 
-        change = self._stores.releases.change(app.id, deployment.id, decide)
+        tell = self._telling(principal, Action.RELEASE_UPDATED, app, deployment.name)
+        change = self._stores.releases.change(app.id, deployment.id, decide, tell=tell)
         return change.updated[0] if change.updated else None
 
     def clear(self, principal: Principal, reference: str, name: str) -> None:
@@ -203,7 +233,13 @@ class Releasing:
             ForbiddenError: The principal is not an owner.
         """
         app, deployment = self._deployments.get(principal, reference, name, Permission.OWNER)
-        self._stores.releases.change(app.id, deployment.id, rules.clear)
+
+        def tell(_change: Change) -> Event:
+            return self._tell.about_app(
+                principal, Action.DEPLOYMENT_CLEARED, app, deployment=deployment.name
+            )
+
+        self._stores.releases.change(app.id, deployment.id, rules.clear, tell=tell)
 
     def history(self, principal: Principal, reference: str, name: str) -> tuple[Release, ...]:
         """Return all releases of a deployment, oldest first.
@@ -213,6 +249,15 @@ class Releasing:
         """
         app, deployment = self._deployments.get(principal, reference, name)
         return self._stores.releases.history(app.id, deployment.id).releases
+
+    def _telling(
+        self, principal: Principal, action: Action, app: App, deployment: str
+    ) -> Callable[[Change], Event]:
+        def tell(change: Change) -> Event:
+            release = change.added or change.updated[0]
+            return self._tell.about_release(principal, action, app, deployment, release)
+
+        return tell
 
     def _template(self, principal: Principal) -> Release:
         """Return what a copy of a release takes from its copier."""
@@ -227,6 +272,13 @@ class Releasing:
             released_by=principal.user.email,
             method=ReleaseMethod.UPLOAD,
         )
+
+
+def _once(principal: Principal, key: str, *asked: str) -> Once | None:
+    """Return what tells a repeated request, or None where the caller did not name it."""
+    if not key:
+        return None
+    return Once(request=digest(principal.user.id, key), asked=digest(*asked))
 
 
 def _check(properties: ReleaseOverrides) -> None:

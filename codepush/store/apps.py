@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from codepush.domain.errors import ConflictError, NotFoundError
+from codepush.domain.events import Event, encode_event
 from codepush.domain.ids import AppId, DeploymentId, OrganizationId, UserId
 from codepush.domain.models import App, Deployment
 from codepush.domain.names import fold
@@ -38,13 +39,16 @@ class AppStore:
         """Free a name that an app no longer bears."""
         self._claims.give_back(keys.app_names(organization_id), fold(name), app_id)
 
-    def create(self, app: App, deployments: Iterable[Deployment], deadline_ms: int) -> None:
+    def create(
+        self, app: App, deployments: Iterable[Deployment], deadline_ms: int, *, event: Event
+    ) -> None:
         """Commit an app with its first collaborators and deployments.
 
         Args:
             app: The record; its name is claimed.
             deployments: Its first deployments; their keys are claimed.
             deadline_ms: Server time after which the oldest of those claims is too old.
+            event: Logged with it.
 
         Raises:
             StoreUnavailableError: It is too late.
@@ -57,8 +61,9 @@ class AppStore:
             "created_at_ms": str(app.created_at_ms),
         }
         holders = {str(user): str(int(held)) for user, held in app.collaborators.items()}
-        touched = [keys.app(app.id), keys.collaborators(app.id)]
+        touched = [keys.app(app.id), keys.collaborators(app.id), keys.app_log(app.id)]
         args = [deadline_ms, *_counted(record), "HSET", *_counted(holders)]
+        args += ["XADD", 3, "*", "e", encode_event(event)]
         named = list(deployments)
         if named:
             touched.append(keys.deployments(app.id))
@@ -113,6 +118,7 @@ class AppStore:
         organization_id: OrganizationId | None = None,
         collaborators: Mapping[UserId, Permission | None] | None = None,
         deadline_ms: int = 0,
+        events: Iterable[Event],
     ) -> None:
         """Rename or move an app, or change its collaborators, in one step.
 
@@ -122,6 +128,7 @@ class AppStore:
             organization_id: New organization.
             collaborators: Permissions to give, or None to take one away.
             deadline_ms: Server time after which the claim is too old; 0 where there is none.
+            events: Logged with it.
 
         Raises:
             NotFoundError: The app is gone, or belongs to another organization by now.
@@ -134,17 +141,21 @@ class AppStore:
             for user_id, held in (collaborators or {}).items()
             for text in (str(user_id), "" if held is None else str(int(held)))
         ]
+        texts = [encode_event(event) for event in events]
+        logged: list[str | int] = [len(texts), *texts]
         reply = self._scripts.run(
             "update_app",
-            [keys.app(app.id), keys.collaborators(app.id)],
-            [deadline_ms, app.organization_id, *_counted(changed), *holders],
+            [keys.app(app.id), keys.collaborators(app.id), keys.app_log(app.id)],
+            [deadline_ms, app.organization_id, *logged, *_counted(changed), *holders],
         )
         if reply == 0:
             raise gone(app.name)
         if reply == -1:
             raise too_late("new name")
 
-    def add_collaborator(self, app: App, user_id: UserId, permission: Permission) -> None:
+    def add_collaborator(
+        self, app: App, user_id: UserId, permission: Permission, *, event: Event
+    ) -> None:
         """Give a user a permission on an app.
 
         Raises:
@@ -153,25 +164,26 @@ class AppStore:
         """
         reply = self._scripts.run(
             "add_collaborator",
-            [keys.app(app.id), keys.collaborators(app.id)],
-            [user_id, int(permission)],
+            [keys.app(app.id), keys.collaborators(app.id), keys.app_log(app.id)],
+            [user_id, int(permission), encode_event(event)],
         )
         if reply == 0:
             raise gone(app.name)
         if reply == -1:
             raise ConflictError("The given account is already a collaborator for this app.")
 
-    def delete(self, app: App) -> bool:
+    def delete(self, app: App, *, event: Event) -> bool:
         """Remove an app and all its deployments; False where they changed since ``app`` was read.
 
         Raises:
             NotFoundError: The app is gone.
         """
         ids: list[DeploymentId] = list(app.deployments.values())
-        touched = [keys.app(app.id), keys.collaborators(app.id), keys.deployments(app.id)]
+        touched = [keys.app_log(app.id), keys.app(app.id), keys.collaborators(app.id)]
+        touched.append(keys.deployments(app.id))
         for deployment_id in ids:
             touched += keys.whole_deployment(app.id, deployment_id)
-        reply = self._scripts.run("delete_app", touched, ids)
+        reply = self._scripts.run("delete_app", touched, [encode_event(event), *ids])
         if reply == 0:
             raise gone(app.name)
         return bool(reply == 1)

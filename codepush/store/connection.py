@@ -17,6 +17,10 @@ _TIMEOUT_S = 15.0
 """Patience with one answer: an fsync on a slow disk may take seconds."""
 
 
+StreamRows = list[tuple[str, dict[str, str]]]
+"""Entries of a stream: id and fields."""
+
+
 class StoreClient(Protocol):
     """The commands that stores use, answering in text; a cluster's client has them too."""
 
@@ -27,9 +31,17 @@ class StoreClient(Protocol):
     def hmget(self, name: str, keys: list[str]) -> list[str | None]: ...  # noqa: D102
     def hgetall(self, name: str) -> dict[str, str]: ...  # noqa: D102
     def hset(self, name: str, key: str, value: str) -> int: ...  # noqa: D102
+    def hdel(self, name: str, *keys: str) -> int: ...  # noqa: D102
     def sadd(self, name: str, *values: str) -> int: ...  # noqa: D102
     def srem(self, name: str, *values: str) -> int: ...  # noqa: D102
     def smembers(self, name: str) -> AbstractSet[str]: ...  # noqa: D102
+    def xadd(self, name: str, fields: dict[str, str]) -> str: ...  # noqa: D102
+    def xrange(self, name: str, min: str, max: str, count: int) -> StreamRows: ...  # noqa: A002, D102
+    def xrevrange(self, name: str, max: str, min: str, count: int) -> StreamRows: ...  # noqa: A002, D102
+    def xtrim(  # noqa: D102
+        self, name: str, maxlen: int | None = None, *, approximate: bool, minid: str | None = None
+    ) -> int: ...
+    def expire(self, name: str, time: int) -> bool: ...  # noqa: D102
     def ping(self) -> bool: ...  # noqa: D102
     def pipeline(self, transaction: bool = True) -> Any: ...  # noqa: D102
     def register_script(self, script: str) -> Any: ...  # noqa: D102

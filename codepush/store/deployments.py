@@ -1,6 +1,7 @@
 """Deployments of an app, and the keys by which devices address them."""
 
 from codepush.domain.errors import ConflictError, NotFoundError
+from codepush.domain.events import Event, encode_event
 from codepush.domain.ids import AppId, DeploymentId, DeploymentKey
 from codepush.domain.models import App, Deployment
 from codepush.store import keys
@@ -42,7 +43,7 @@ class DeploymentStore:
         holder = self._claims.holder(keys.deployment_key(key), _KEY_FIELD)
         return _split(holder) if holder else None
 
-    def create(self, app: App, deployment: Deployment, claim: Claim) -> None:
+    def create(self, app: App, deployment: Deployment, claim: Claim, *, event: Event) -> None:
         """Commit a deployment whose key is claimed.
 
         Raises:
@@ -57,11 +58,13 @@ class DeploymentStore:
                 keys.app(app.id),
                 keys.deployments(app.id),
                 keys.deployment(app.id, deployment.id),
+                keys.app_log(app.id),
             ],
             [
                 claim.deadline_ms,
                 deployment.name,
                 deployment.id,
+                encode_event(event),
                 *(text for pair in record.items() for text in pair),
             ],
         )
@@ -105,7 +108,7 @@ class DeploymentStore:
                 return _decode(app.id, deployment_id, record, release)
         raise absent(name)
 
-    def rename(self, app: App, deployment: Deployment, name: str) -> None:
+    def rename(self, app: App, deployment: Deployment, name: str, *, event: Event) -> None:
         """Give a deployment another name.
 
         Raises:
@@ -114,15 +117,19 @@ class DeploymentStore:
         """
         reply = self._scripts.run(
             "rename_deployment",
-            [keys.deployments(app.id), keys.deployment(app.id, deployment.id)],
-            [deployment.id, deployment.name, name],
+            [
+                keys.deployments(app.id),
+                keys.deployment(app.id, deployment.id),
+                keys.app_log(app.id),
+            ],
+            [deployment.id, deployment.name, name, encode_event(event)],
         )
         if reply == 0:
             raise absent(deployment.name)
         if reply == -1:
             raise name_taken(name)
 
-    def delete(self, app: App, deployment: Deployment) -> None:
+    def delete(self, app: App, deployment: Deployment, *, event: Event) -> None:
         """Remove a deployment and all below it; its key is dead when this returns.
 
         Raises:
@@ -130,8 +137,12 @@ class DeploymentStore:
         """
         reply = self._scripts.run(
             "delete_deployment",
-            [keys.deployments(app.id), *keys.whole_deployment(app.id, deployment.id)],
-            [deployment.id, deployment.name],
+            [
+                keys.app_log(app.id),
+                keys.deployments(app.id),
+                *keys.whole_deployment(app.id, deployment.id),
+            ],
+            [deployment.id, deployment.name, encode_event(event)],
         )
         if reply == 0:
             raise absent(deployment.name)

@@ -22,6 +22,14 @@ key (below ``cp:1:``)           type  contents                                  
 ``{a:APP}:d:DEP:counts``        hash  ``place|counter`` -> number                    until cleared
 ``{a:APP}:d:DEP:devices``       hash  device digest -> device JSON                   until cleared
 ``{a:APP}:d:DEP:seen``          zset  device digest by day of last report            until cleared
+``{a:APP}:log``                 strm  events of the app, deleted or not              until folded
+``{a:APP}:once:HASH``           str   first answer to an idempotent request          1 day
+``{o:ORG}:log``                 strm  events of the organization itself              until folded
+``{o:ORG}:logs``                set   apps whose logs may hold its events (index)    until folded
+``{o:ORG}:audit``               strm  the audit chain: ``e`` event, ``h`` hash       AUDIT_DAYS
+``{o:ORG}:audit-head``          hash  seq and hash of the newest entry; cursors      ever
+``{o:ORG}:invitations``         hash  invitation id -> invitation JSON               ever
+``{i:HASH}:invitation``         str   ``organization id|invitation id`` (index)      its expiry
 ``{e:HASH}:email``              hash  claim by a user id                             ever
 ``{n:HASH}:organization-name``  hash  claim by an organization id                    ever
 ``{k:HASH}:deployment-key``     hash  claim by ``app id/deployment id``              deployment
@@ -132,6 +140,46 @@ def devices(app_id: AppId, deployment_id: DeploymentId) -> str:
 def seen(app_id: AppId, deployment_id: DeploymentId) -> str:
     """Sorted set: device digest by the day of its last report, counted from 1970."""
     return f"{deployment(app_id, deployment_id)}:seen"
+
+
+def app_log(app_id: AppId) -> str:
+    """Stream: events of the app."""
+    return f"{ROOT}:{{a:{app_id}}}:log"
+
+
+def once(app_id: AppId, request: str) -> str:
+    """String: the first answer to an idempotent request, by a digest of its caller and key."""
+    return f"{ROOT}:{{a:{app_id}}}:once:{request}"
+
+
+def organization_log(organization_id: OrganizationId) -> str:
+    """Stream: events of the organization itself."""
+    return f"{ROOT}:{{o:{organization_id}}}:log"
+
+
+def organization_logs(organization_id: OrganizationId) -> str:
+    """Set: ids of apps whose logs may hold events of the organization. An index."""
+    return f"{ROOT}:{{o:{organization_id}}}:logs"
+
+
+def audit(organization_id: OrganizationId) -> str:
+    """Stream: the audit chain, by sequence number."""
+    return f"{ROOT}:{{o:{organization_id}}}:audit"
+
+
+def audit_head(organization_id: OrganizationId) -> str:
+    """Hash: ``seq`` and ``hash`` of the newest entry, and how far each log was folded."""
+    return f"{ROOT}:{{o:{organization_id}}}:audit-head"
+
+
+def invitations(organization_id: OrganizationId) -> str:
+    """Hash: invitation id -> invitation JSON."""
+    return f"{ROOT}:{{o:{organization_id}}}:invitations"
+
+
+def invitation(token_hash: TokenHash) -> str:
+    """String: ``organization id|invitation id``. An index; the organization's hash decides."""
+    return f"{ROOT}:{{i:{token_hash}}}:invitation"
 
 
 def metrics(app_id: AppId, deployment_id: DeploymentId) -> tuple[str, str, str]:

@@ -1,7 +1,11 @@
 """Organizations and who belongs to them."""
 
-from codepush.domain.ids import OrganizationId, UserId
-from codepush.domain.models import Organization
+import orjson
+
+from codepush.domain.errors import ConflictError, NotFoundError
+from codepush.domain.events import Event, encode_event
+from codepush.domain.ids import AppId, OrganizationId, TokenHash, UserId
+from codepush.domain.models import Invitation, Organization
 from codepush.domain.names import fold
 from codepush.domain.permissions import Role
 from codepush.store import keys
@@ -74,6 +78,14 @@ class OrganizationStore:
         held = self.get(OrganizationId(holder)) if holder else None
         return held if held and fold(held.name) == fold(name) else None
 
+    def note_member(self, organization_id: OrganizationId, user_id: UserId) -> None:
+        """Enter an organization in the index of those that a user joined."""
+        self._client.sadd(keys.user_organizations(user_id), organization_id)
+
+    def note_log(self, organization_id: OrganizationId, app_id: AppId) -> None:
+        """Enter an app in the index of those whose logs may hold events of an organization."""
+        self._client.sadd(keys.organization_logs(organization_id), app_id)
+
     def members(self, organization_id: OrganizationId) -> dict[UserId, Role]:
         """Return the role of each member. Some may be users who never came to be."""
         held = self._client.hgetall(keys.members(organization_id))
@@ -87,3 +99,113 @@ class OrganizationStore:
     def set_role(self, organization_id: OrganizationId, user_id: UserId, role: Role) -> None:
         """Make a user a member, or give a member another role."""
         self._client.hset(keys.members(organization_id), user_id, role.value)
+
+    def rename(self, organization: Organization, name: str) -> None:
+        """Give an organization another name, which is claimed, and give back the old one."""
+        self._client.hset(keys.organization(organization.id), "name", name)
+        if fold(name) != fold(organization.name):
+            self._claims.give_back(
+                keys.organization_name(fold(organization.name)), _NAME_FIELD, organization.id
+            )
+
+    def change_member(
+        self, organization_id: OrganizationId, user_id: UserId, role: Role | None, *, event: Event
+    ) -> None:
+        """Give a member another role, or take them out where it is None.
+
+        Raises:
+            NotFoundError: They are no member.
+            ConflictError: They are the last owner.
+        """
+        reply = self._scripts.run(
+            "change_member",
+            [keys.members(organization_id), keys.organization_log(organization_id)],
+            [user_id, role.value if role else "", Role.OWNER.value, encode_event(event)],
+        )
+        if reply == 0:
+            raise NotFoundError("The given e-mail address is not a member of the organization.")
+        if reply == -1:
+            raise ConflictError(
+                "The organization would be left without an owner. Make somebody else an owner"
+                " first."
+            )
+
+    def add_invitation(self, invitation: Invitation, token_hash: TokenHash, now_ms: int) -> None:
+        """Keep an invitation; its index first, which expires by itself."""
+        seconds = max(1, (invitation.expires_at_ms - now_ms) // 1_000)
+        pointer = f"{invitation.organization_id}|{invitation.id}"
+        self._client.set(keys.invitation(token_hash), pointer, ex=seconds)
+        self._client.hset(
+            keys.invitations(invitation.organization_id), invitation.id, _encode(invitation)
+        )
+
+    def find_invitation(self, token_hash: TokenHash) -> Invitation | None:
+        """Return the invitation with this secret, expired or not."""
+        pointer = self._client.get(keys.invitation(token_hash))
+        if pointer is None:
+            return None
+        organization_id, _, invitation_id = pointer.partition("|")
+        held = self._client.hget(keys.invitations(OrganizationId(organization_id)), invitation_id)
+        return _decode(OrganizationId(organization_id), invitation_id, held) if held else None
+
+    def invitations(self, organization_id: OrganizationId) -> list[Invitation]:
+        """Return all open invitations, oldest first; expired ones too."""
+        held = self._client.hgetall(keys.invitations(organization_id))
+        found = [_decode(organization_id, each, text) for each, text in held.items()]
+        return sorted(found, key=lambda each: (each.created_at_ms, each.id))
+
+    def use_invitation(self, invitation: Invitation, user_id: UserId, *, event: Event) -> None:
+        """Let a user join by an invitation, which is used up in the same step.
+
+        Raises:
+            NotFoundError: Somebody else used it.
+            ConflictError: The user is a member already.
+        """
+        organization_id = invitation.organization_id
+        self.note_member(organization_id, user_id)
+        reply = self._scripts.run(
+            "use_invitation",
+            [
+                keys.invitations(organization_id),
+                keys.members(organization_id),
+                keys.organization_log(organization_id),
+            ],
+            [invitation.id, user_id, invitation.role.value, encode_event(event)],
+        )
+        if reply == 0:
+            raise NotFoundError("The invitation was used already. Ask for a new one.")
+        if reply == -1:
+            raise ConflictError("You are a member of this organization already.")
+
+    def delete_invitation(self, organization_id: OrganizationId, invitation_id: str) -> bool:
+        """Take an invitation back; tells whether it was there."""
+        return bool(self._client.hdel(keys.invitations(organization_id), invitation_id))
+
+    def joined(self, user_id: UserId) -> list[OrganizationId]:
+        """Return the organizations in the user's index; their members know better."""
+        return [OrganizationId(t) for t in self._client.smembers(keys.user_organizations(user_id))]
+
+
+def _encode(invitation: Invitation) -> str:
+    return orjson.dumps(
+        {
+            "email": invitation.email,
+            "role": invitation.role.value,
+            "invited_by": invitation.invited_by,
+            "created_at_ms": invitation.created_at_ms,
+            "expires_at_ms": invitation.expires_at_ms,
+        }
+    ).decode()
+
+
+def _decode(organization_id: OrganizationId, invitation_id: str, text: str) -> Invitation:
+    record = orjson.loads(text)
+    return Invitation(
+        id=invitation_id,
+        organization_id=organization_id,
+        email=record["email"],
+        role=Role(record["role"]),
+        invited_by=record["invited_by"],
+        created_at_ms=record["created_at_ms"],
+        expires_at_ms=record["expires_at_ms"],
+    )

@@ -1,11 +1,12 @@
 """Histories of deployments: read whole, changed in one step."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import orjson
 
 from codepush.domain.errors import ConflictError, NotFoundError
+from codepush.domain.events import Event, encode_event
 from codepush.domain.ids import AppId, BlobKey, DeploymentId, PackageHash
 from codepush.domain.models import FULL_ROLLOUT, History, Release, ReleaseMethod
 from codepush.domain.releasing import Change
@@ -13,8 +14,24 @@ from codepush.store import keys
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
 
+_ONCE_S = 86_400
+"""How long a repeated request is answered as the first one was."""
+
 _TRIES = 300
 """Each failed try means that somebody else's change succeeded meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A request that must be carried out once, however often it is sent.
+
+    Attributes:
+        request: Digest of the caller and of the key they chose.
+        asked: Digest of what they asked for.
+    """
+
+    request: str
+    asked: str
 
 
 class ReleaseStore:
@@ -53,6 +70,9 @@ class ReleaseStore:
         app_id: AppId,
         deployment_id: DeploymentId,
         decide: Callable[[History], Change],
+        *,
+        tell: Callable[[Change], Event],
+        once: Once | None = None,
     ) -> Change:
         """Read a history, decide on a change and commit it in one atomic step.
 
@@ -65,33 +85,72 @@ class ReleaseStore:
             deployment_id: Whose history.
             decide: Returns the change; raises to refuse. May run many times, and must give an
                 added release the same id each time.
+            tell: Returns the event that is logged with the change.
+            once: Makes a request that was carried out before answer as it did then.
 
         Returns:
-            The change that was committed.
+            The change that was committed, now or by the first request of its kind.
 
         Raises:
             NotFoundError: The deployment is gone.
-            ConflictError: Others kept changing it for a long time.
+            ConflictError: Others kept changing it for a long time, or ``once`` names an earlier
+                request that asked for something else.
         """
         attempt: Change | None = None
         for _ in range(_TRIES):
+            earlier = self._earlier(app_id, once) if once else None
+            if earlier:
+                return Change(added=earlier)
             history = self.history(app_id, deployment_id)
             if attempt and attempt.added:
                 for release in history.releases:
                     if release.id == attempt.added.id:
                         return replace(attempt, added=release)
             attempt = decide(history)
-            if attempt.is_empty or self._commit(app_id, deployment_id, history, attempt):
+            if attempt.is_empty:
+                return attempt
+            event = tell(attempt)
+            if self._commit(app_id, deployment_id, history, attempt, event, once):
                 return attempt
         raise ConflictError("Others keep changing this deployment. Please try again in a while.")
 
+    def _earlier(self, app_id: AppId, once: Once) -> Release | None:
+        held = self._client.get(keys.once(app_id, once.request))
+        if held is None:
+            return None
+        record = orjson.loads(held)
+        if record["asked"] != once.asked:
+            raise ConflictError(
+                "This Idempotency-Key came with another request in the last 24 hours. Use a new key"
+                " for each new request.",
+                parameter="Idempotency-Key",
+                reason="Used before",
+            )
+        return decode_release(record["number"], record["release"])
+
     def _commit(
-        self, app_id: AppId, deployment_id: DeploymentId, history: History, change: Change
+        self,
+        app_id: AppId,
+        deployment_id: DeploymentId,
+        history: History,
+        change: Change,
+        event: Event,
+        once: Once | None,
     ) -> bool:
         added = (change.added,) if change.added else ()
         written = [*change.updated, *added]
         after = {r.number for r in (*history.releases, *added)} - set(change.dropped)
-        touched = [keys.deployment(app_id, deployment_id), keys.releases(app_id, deployment_id)]
+        answer = ""
+        if once and change.added:
+            record = {"asked": once.asked, "number": change.added.number}
+            record["release"] = encode_release(change.added)
+            answer = orjson.dumps(record).decode()
+        touched = [
+            keys.deployment(app_id, deployment_id),
+            keys.releases(app_id, deployment_id),
+            keys.app_log(app_id),
+            keys.once(app_id, once.request if once else ""),
+        ]
         if change.cleared:
             touched += keys.metrics(app_id, deployment_id)
         reply = self._scripts.run(
@@ -101,6 +160,9 @@ class ReleaseStore:
                 history.version,
                 max(history.last_number, *(r.number for r in added), 0),
                 max(after, default=""),
+                encode_event(event),
+                answer,
+                _ONCE_S,
                 len(written),
                 *(text for r in written for text in (r.number, encode_release(r))),
                 *change.dropped,

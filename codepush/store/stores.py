@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from codepush.store.apps import AppStore
+from codepush.store.audit import AuditStore
 from codepush.store.claims import Claims
 from codepush.store.connection import StoreClient
 from codepush.store.deployments import DeploymentStore
@@ -26,6 +27,7 @@ class Stores:
     deployments: DeploymentStore
     releases: ReleaseStore
     reports: ReportStore
+    audit: AuditStore
 
 
 def open_stores(client: StoreClient) -> Stores:
@@ -41,4 +43,5 @@ def open_stores(client: StoreClient) -> Stores:
         deployments=DeploymentStore(client, scripts, claims),
         releases=ReleaseStore(client, scripts),
         reports=ReportStore(client, scripts),
+        audit=AuditStore(client, scripts),
     )

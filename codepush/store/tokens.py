@@ -7,8 +7,9 @@ user is an index, written first and removed last, so a crash can leave no token 
 import orjson
 
 from codepush.domain.errors import ConflictError, NotFoundError
-from codepush.domain.ids import OrganizationId, TokenHash, TokenId, UserId
+from codepush.domain.ids import AppId, OrganizationId, TokenHash, TokenId, UserId
 from codepush.domain.models import AccessToken
+from codepush.domain.permissions import Scope
 from codepush.store import keys
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
@@ -118,6 +119,8 @@ def _encode(token: AccessToken, token_hash: TokenHash) -> str:
             "created_at_ms": token.created_at_ms,
             "expires_at_ms": token.expires_at_ms,
             "is_session": token.is_session,
+            "scopes": sorted(token.scopes),
+            "app_id": token.app_id,
         }
     ).decode()
 
@@ -133,4 +136,6 @@ def _decode(user_id: UserId, token_id: TokenId, text: str) -> AccessToken:
         created_at_ms=record["created_at_ms"],
         expires_at_ms=record["expires_at_ms"],
         is_session=record["is_session"],
+        scopes=frozenset(Scope(scope) for scope in record["scopes"]),
+        app_id=AppId(record["app_id"]) if record["app_id"] else None,
     )

@@ -30,6 +30,10 @@ class UserStore:
 
         return self._claims.take(keys.email(email), _EMAIL_FIELD, user_id, bears=bears)
 
+    def give_back_email(self, email: str, user_id: UserId) -> None:
+        """Free the address of a user who will not come to be."""
+        self._claims.give_back(keys.email(email), _EMAIL_FIELD, user_id)
+
     def create(self, user: User, claim: Claim) -> None:
         """Commit a user whose e-mail address is claimed.
 
@@ -80,6 +84,10 @@ class UserStore:
         """Return every user, by e-mail address."""
         ids = [UserId(text) for text in self._client.smembers(keys.USERS)]
         return sorted(self.get_many(ids).values(), key=lambda user: user.email.casefold())
+
+    def set_name(self, user_id: UserId, name: str) -> None:
+        """Replace a user's display name."""
+        self._client.hset(keys.user(user_id), "name", name)
 
     def set_password(self, user_id: UserId, password_hash: str) -> None:
         """Replace a user's password hash."""

@@ -7,7 +7,7 @@ from flask import g, request
 
 from codepush.domain.errors import UnauthorizedError
 from codepush.domain.models import Principal
-from codepush.services.accounts import INVALID_TOKEN
+from codepush.services.tokens import INVALID_TOKEN
 from codepush.web.context import services
 
 
@@ -17,7 +17,7 @@ def require_token() -> None:
     Raises:
         UnauthorizedError: There is no token, or none that works.
     """
-    g.principal = services().accounts.authenticate(_bearer_token())
+    g.principal = services().tokens.authenticate(_bearer_token(), request.remote_addr or "")
 
 
 def principal() -> Principal:

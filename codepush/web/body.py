@@ -36,7 +36,7 @@ def parse_object(text: bytes | str, name: str) -> dict[str, Any]:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
         raise InvalidParameterError(
-            f"The {name} is not valid JSON: {exc.args[0]}", parameter=name, reason="Not JSON"
+            f"The {name} is not valid JSON: {exc.args[0]}.", parameter=name, reason="Not JSON"
         ) from exc
     if not isinstance(value, dict):
         raise InvalidParameterError(

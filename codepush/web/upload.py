@@ -30,6 +30,16 @@ class SpoolingRequest(Request):
 
     max_form_parts = 20
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._spooled: list[IO[bytes]] = []
+
+    def close(self) -> None:
+        """Give up the uploaded files, also those of a form that turned out to be malformed."""
+        super().close()
+        for file in self._spooled:
+            file.close()
+
     def _get_file_stream(
         self,
         total_content_length: int | None,  # noqa: ARG002
@@ -38,7 +48,9 @@ class SpoolingRequest(Request):
         content_length: int | None = None,  # noqa: ARG002
     ) -> IO[bytes]:
         # It has no name, so nothing is left of it when the process is killed.
-        return tempfile.TemporaryFile("wb+", dir=spool_folder(settings().data_dir))
+        file = tempfile.TemporaryFile("wb+", dir=spool_folder(settings().data_dir))  # noqa: SIM115
+        self._spooled.append(file)
+        return file
 
 
 def spool_folder(data_dir: Path) -> Path:
@@ -54,7 +66,7 @@ def read_package() -> BinaryIO:
         PackageTooLargeError: It is over the limit.
     """
     limit = settings().max_package_bytes
-    request.max_content_length = limit + _OVERHEAD_BYTES
+    most = request.max_content_length = limit + _OVERHEAD_BYTES
     if request.mimetype != "multipart/form-data":
         raise InvalidParameterError(
             "A deployment package must include a file. Send it as multipart/form-data, in the part"
@@ -65,6 +77,13 @@ def read_package() -> BinaryIO:
     try:
         part = request.files.get("package")
     except RequestEntityTooLarge as exc:
+        if 0 < (request.content_length or 0) <= most:  # it is not the package
+            raise InvalidParameterError(
+                "The form of the upload has too many parts, or a field that is too large. Send the"
+                " package in the part 'package' and its properties in the field 'packageInfo'.",
+                parameter="body",
+                reason="Too large",
+            ) from exc
         raise package_too_large(limit) from exc
     except (ValueError, BadRequest) as exc:
         raise InvalidParameterError(

@@ -45,6 +45,8 @@ def everything_in(redis: Any) -> str:
             texts += redis.smembers(key)
         elif kind == "zset":
             texts += redis.zrange(key, 0, -1)
+        elif kind == "stream":
+            texts.append(str(redis.xrange(key)))
         else:
             raise AssertionError(f"{key} is a {kind}")
     return "\n".join(texts)
@@ -343,7 +345,7 @@ def test_only_the_sha_256_of_a_key_is_stored(
 
 def log_in(services: Services, machine: str, name: str) -> str:
     user = services.accounts.find_user("alice@example.com")
-    secret, _ = services.accounts.create_token(
+    secret, _ = services.tokens.issue(
         user, user.organization_id, name=name, created_by=machine, is_session=True
     )
     return secret

@@ -197,9 +197,6 @@ def test_a_package_that_devices_could_not_unpack_is_refused(name: str) -> None:
         examine(io.BytesIO(UNUSABLE[name]))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="services/packages.py takes it, or fails with IndexError or LZMAError"
-)
 @pytest.mark.parametrize("name", UNUSABLE_YET_TAKEN)
 def test_a_package_of_an_odd_make_is_refused(name: str) -> None:
     with pytest.raises(InvalidParameterError, match=r"^The package .*\.$"):

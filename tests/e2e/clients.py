@@ -92,13 +92,13 @@ NODE = Node()
 class Server:
     """``codepush serve`` with its embedded store, in a folder and on a port of its own."""
 
-    def __init__(self, folder: Path, public_path: str = "") -> None:
+    def __init__(self, folder: Path, public_path: str = "", **settings: str) -> None:
         self.folder = folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
-        settings = {"DATA_DIR": str(folder / "var"), "PORT": str(self.port)}
+        settings |= {"DATA_DIR": str(folder / "var"), "PORT": str(self.port)}
         if public_path:
             self.url = settings["PUBLIC_URL"] = f"http://localhost:{self.port}{public_path}"
         self._environment = environment(**settings)
@@ -121,7 +121,7 @@ class Server:
         deadline = time.monotonic() + START_TIMEOUT_S
         while "Press Ctrl-C" not in (text := output.read_text("utf-8")):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
+                self.close()
                 raise AssertionError(f"not ready: {text}{self._log.read_text('utf-8')}")
             time.sleep(0.02)
         return text
@@ -129,18 +129,20 @@ class Server:
     def stop(self) -> None:
         """Stop it as a process manager does; it must end well, and have failed at nothing."""
         assert self._process
-        self._process.terminate()
-        try:
-            status = self._process.wait(STOP_TIMEOUT_S)
-        finally:
-            self.kill()
+        self.close()
         log = self._log.read_text("utf-8")
-        assert status == 0, log
+        assert self._process.returncode == 0, log
         assert not re.search(r"Traceback|\berror\b", log, re.IGNORECASE), log
 
-    def kill(self) -> None:
+    def close(self) -> None:
         """Leave nothing behind, whatever happened."""
-        if self._process and self._process.poll() is None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        # SIGKILL would leave the store, which the next start would take over.
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 

@@ -1,5 +1,6 @@
 """Servers whose address has a path: behind a proxy, and where SDK 3 looks by default."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,12 @@ def test_the_cli_works_at_a_public_url_with_a_path(
         device.download(package, tmp_path / "package.zip")
         device.report_download(package)
         device.report_deploy(package, "DeploymentSucceeded")
+    # Refused while the CLI is still sending, far beyond what socket buffers hold.
+    large = tmp_path / "main.jsbundle"
+    large.write_bytes(os.urandom(20_000_000))
+    assert cli.fails("release", "By CLI", str(large), "1.0.0") == (
+        "The uploaded file is larger than the size limit of 1 megabytes."
+    )
     (row,) = cli.table("deployment", "history", "By CLI", "Staging")
     assert row["Install Metrics"] == "Active: 100% (3 of 3)\nTotal: 3"
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -415,34 +416,29 @@ def test_whatever_goes_wrong_is_told_in_a_sentence(server: Server, tmp_path: Pat
         "The name has a character that is not allowed: leave out \\ / ? : and control characters."
     )
 
-    said = {
-        arguments: cli.fails(*shlex.split(arguments))
-        for arguments in (
-            "app add a/b ios cordova",
-            "deployment add App a:b",
-            "deployment ls Nope",
-            "deployment history App Nope",
-            f"release Nope {root} 1.0.0",
-            f"release App {root} 1.0.0 -d Nope",
-            f"release App {tmp_path / 'empty'} 1.0.0",
-            "patch App Staging -m",
-            "promote App Staging Production",
-            "rollback App Staging",
-        )
+    sentences = {
+        "app add a/b ios cordova": names,
+        "deployment add App a:b": names,
+        "deployment ls Nope": 'App "Nope" does not exist.',
+        "deployment history App Nope": 'Deployment "Nope" does not exist.',
+        f"release Nope {root} 1.0.0": 'App "Nope" does not exist.',
+        f"release App {root} 1.0.0 -d Nope": 'Deployment "Nope" does not exist.',
+        f"release App {tmp_path / 'empty'} 1.0.0": (
+            "The package has no files in it; release a folder that has some."
+        ),
+        "patch App Staging -m": "Deployment has no releases.",
+        "promote App Staging Production": (
+            "Cannot promote from a deployment with no enabled releases."
+        ),
+        "rollback App Staging": (
+            "Cannot perform rollback because there are no releases on this deployment."
+        ),
     }
 
-    assert list(said.values()) == [
-        names,
-        names,
-        'App "Nope" does not exist.',
-        'Deployment "Nope" does not exist.',
-        'App "Nope" does not exist.',
-        'Deployment "Nope" does not exist.',
-        "The package has no files in it; release a folder that has some.",
-        "Deployment has no releases.",
-        "Cannot promote from a deployment with no enabled releases.",
-        "Cannot perform rollback because there are no releases on this deployment.",
-    ]
+    # Starting it takes most of the time of a command.
+    with ThreadPoolExecutor() as pool:
+        said = pool.map(lambda command: cli.fails(*shlex.split(command)), sentences)
+        assert dict(zip(sentences, said, strict=True)) == sentences
     stranger = Cli(tmp_path / "stranger")
     assert stranger.fails("login", "--accessKey", "some-key-or-other", f"{server.url}/nope") == (
         "There is nothing at this address. Please check the server URL and the path."

@@ -112,8 +112,8 @@ class Processes:
                 except psutil.Error:
                     continue
             time.sleep(0.02)
-        for process in self._started:
-            process.communicate()
+        for started in self._started:
+            started.communicate()
         return left
 
 

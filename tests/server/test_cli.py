@@ -44,7 +44,7 @@ def test_gunicorn_of_its_own_refuses_a_wrong_setting_with_a_sentence(
 def test_serve_says_where_it_is_and_stops_at_ctrl_c(processes: Processes) -> None:
     process = processes.python(*CODEPUSH, "serve", LOG_FORMAT="json", LOG_LEVEL="debug")
     assert process.stdout
-    lines = []
+    lines: list[str] = []
     while "CodePush server is ready at" not in "".join(lines):
         lines.append(process.stdout.readline())
         assert lines[-1], process.communicate()

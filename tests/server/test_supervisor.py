@@ -240,7 +240,7 @@ def test_what_came_up_well_and_is_killed_again_and_again_does_not_wait_longer(
     server: Server,
 ) -> None:
     for word in (".web", "valkey"):
-        for _ in range(4):
+        for _ in range(3):
             old = server.child(word)
             kill(old)
             wait_for(lambda old=old: not is_alive(old), "death")

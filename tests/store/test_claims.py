@@ -3,7 +3,16 @@
 import pytest
 
 from codepush.domain.errors import ConflictError, StoreUnavailableError
-from codepush.domain.ids import AppId, DeploymentId, DeploymentKey, OrganizationId, UserId
+from codepush.domain.events import Action, Actor, Event
+from codepush.domain.ids import (
+    AppId,
+    DeploymentId,
+    DeploymentKey,
+    OrganizationId,
+    TokenId,
+    UserId,
+    new_id,
+)
 from codepush.domain.models import App, Organization, Principal
 from codepush.domain.permissions import Role
 from codepush.services.container import Services
@@ -21,11 +30,16 @@ def names(redis: StoreClient) -> Claims:
 @pytest.fixture
 def principal(services: Services) -> Principal:
     made = services.accounts.create_user("alice@example.com")
-    return services.accounts.authenticate(made.token)
+    return services.tokens.authenticate(made.token)
 
 
 def nobody(holder: str) -> bool:
     return False
+
+
+def an_event() -> Event:
+    actor = Actor(UserId("u"), "alice@example.com", TokenId("t"), "token", "127.0.0.1")
+    return Event(new_id(), Action.APP_CREATED, 1, OrganizationId("o"), actor)
 
 
 def age(redis: StoreClient, key: str, field: str) -> None:
@@ -75,7 +89,7 @@ def test_a_commit_after_the_deadline_is_refused_and_writes_nothing(
 ) -> None:
     app = App(AppId("late"), principal.organization_id, "App", None, None, 1)
     with pytest.raises(StoreUnavailableError, match="too slow"):
-        services.stores.apps.create(app, [], deadline_ms=1)
+        services.stores.apps.create(app, [], 1, event=an_event())
     assert services.stores.apps.get(app.id) is None
 
 
@@ -98,7 +112,7 @@ def test_a_crash_in_the_middle_of_a_rename_leaves_one_app_of_one_name(
     made = services.apps.create(principal, "Old")
     services.stores.apps.claim_name(principal.organization_id, "New", made.id)
     assert [listed.app.name for listed in services.apps.list_for(principal)] == ["Old"]
-    services.stores.apps.update(made, name="New")  # and the old name is not given back
+    services.stores.apps.update(made, name="New", events=[])  # and the old name is not given back
     assert [listed.app.name for listed in services.apps.list_for(principal)] == ["New"]
     age(redis, keys.app_names(principal.organization_id), "old")
     services.apps.create(principal, "Old")

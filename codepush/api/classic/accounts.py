@@ -43,7 +43,7 @@ def account() -> Response:
 
 def list_keys() -> Response:
     """Return the caller's access keys."""
-    keys = services().accounts.list_tokens(principal().user)
+    keys = services().tokens.list_of(principal())
     return json_response({"accessKeys": [wire.access_key(key) for key in keys]})
 
 
@@ -63,9 +63,8 @@ def add_key() -> Response:
             parameter="ttl",
             reason="Zero",
         )
-    secret, token = services().accounts.create_token(
-        principal().user,
-        principal().organization_id,
+    secret, token = services().tokens.create(
+        principal(),
         name=name,
         created_by=body.get("createdBy") or request.remote_addr or "",
         lifetime=_lifetime(body.get("ttl")),
@@ -77,29 +76,29 @@ def add_key() -> Response:
 
 def get_key(name: str) -> Response:
     """Return one access key."""
-    token = services().accounts.find_token(principal().user, name)
+    token = services().tokens.find(principal(), name)
     return json_response({"accessKey": wire.access_key(token)})
 
 
 def patch_key(name: str) -> Response:
     """Rename an access key, or let it live for ``ttl`` from now."""
     body = read_json(AccessKeySchema())
-    token = services().accounts.find_token(principal().user, name)
-    changed = services().accounts.change_token(
-        token, name=body.get("friendlyName"), lifetime=_lifetime(body.get("ttl"))
+    token = services().tokens.find(principal(), name)
+    changed = services().tokens.change(
+        principal(), token, name=body.get("friendlyName"), lifetime=_lifetime(body.get("ttl"))
     )
     return json_response({"accessKey": wire.access_key(changed)})
 
 
 def remove_key(name: str) -> Response:
     """Revoke an access key."""
-    services().accounts.revoke_token(services().accounts.find_token(principal().user, name))
+    services().tokens.revoke(principal(), services().tokens.find(principal(), name))
     return Response(status=204)
 
 
 def remove_sessions(machine: str) -> Response:
     """Revoke what a machine got by browser login."""
-    services().accounts.revoke_sessions(principal().user, machine)
+    services().tokens.revoke_sessions(principal(), machine)
     return Response(status=204)
 
 

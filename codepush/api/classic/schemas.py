@@ -39,6 +39,15 @@ class Rollout(fields.Field[int]):
         raise ValidationError("Must be a whole number from 1 to 100.")
 
 
+class Flag(fields.Field[bool]):
+    """True or false, and not 1 or 0, which Python takes for the same."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> bool:  # noqa: ARG002
+        if isinstance(value, bool):
+            return value
+        raise ValidationError("Not a valid boolean.")
+
+
 class AccessKeySchema(Lenient):
     """What POST and PATCH of access keys take."""
 
@@ -56,7 +65,7 @@ class AppSchema(Lenient):
     name = text(MAX_NAME * 4)
     os = text(100)
     platform = text(100)
-    manuallyProvisionDeployments = fields.Boolean(allow_none=True, truthy={True}, falsy={False})
+    manuallyProvisionDeployments = Flag(allow_none=True)
 
 
 class DeploymentSchema(Lenient):
@@ -75,8 +84,8 @@ class PackageInfoSchema(Lenient):
     )
     appVersion = text(256)
     description = text(MAX_DESCRIPTION)
-    isDisabled = fields.Boolean(allow_none=True, truthy={True}, falsy={False})
-    isMandatory = fields.Boolean(allow_none=True, truthy={True}, falsy={False})
+    isDisabled = Flag(allow_none=True)
+    isMandatory = Flag(allow_none=True)
     rollout = Rollout(allow_none=True)
 
 

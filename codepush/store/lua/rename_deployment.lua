@@ -1,5 +1,5 @@
--- Rename a deployment.
--- KEYS: deployments, deployment.  ARGV: id, old name, new name.
+-- Rename a deployment, and log it.
+-- KEYS: deployments, deployment, log.  ARGV: id, old name, new name, event.
 -- Returns 1, or 0 where it is gone or has another name by now, -1 where the new name is taken.
 if redis.call('HGET', KEYS[1], ARGV[2]) ~= ARGV[1] then
   return redis.call('HGET', KEYS[1], ARGV[3]) == ARGV[1] and 1 or 0
@@ -10,4 +10,5 @@ end
 redis.call('HDEL', KEYS[1], ARGV[2])
 redis.call('HSET', KEYS[1], ARGV[3], ARGV[1])
 redis.call('HSET', KEYS[2], 'name', ARGV[3])
+redis.call('XADD', KEYS[3], '*', 'e', ARGV[4])
 return 1

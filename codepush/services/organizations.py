@@ -1,0 +1,296 @@
+"""Organizations: who belongs to them, and who may join."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from codepush.domain.errors import ConflictError, ForbiddenError, NotFoundError
+from codepush.domain.events import Action
+from codepush.domain.ids import OrganizationId, Token, hash_token, new_id, new_secret
+from codepush.domain.models import Invitation, Organization, Principal, User
+from codepush.domain.names import check_email, check_organization_name, fold
+from codepush.domain.permissions import Role, Scope
+from codepush.services.access import Access, require_account
+from codepush.services.audit import Audit
+from codepush.services.clock import Clock
+from codepush.services.telling import Teller
+from codepush.store.audit import AuditEntry
+from codepush.store.stores import Stores
+
+INVITATION_LIFETIME = timedelta(days=7)
+_MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
+
+
+class Organizations:
+    """What can be done with organizations. One that the caller is no member of does not exist."""
+
+    def __init__(self, stores: Stores, access: Access, audit: Audit, teller: Teller, clock: Clock):
+        """Use ``stores``, and log to ``audit`` what ``teller`` says."""
+        self._stores = stores
+        self._access = access
+        self._audit = audit
+        self._tell = teller
+        self._clock = clock
+
+    def list_for(self, principal: Principal) -> list[tuple[Organization, Role]]:
+        """Return the organizations that the principal belongs to, with their role in each.
+
+        A token that is limited to one app sees only its own organization.
+
+        Raises:
+            ForbiddenError: The token may not read.
+        """
+        require_account(principal, Scope.READ)
+        return self._access.organizations(principal)
+
+    def get(
+        self, principal: Principal, reference: str, *, manage: bool = False
+    ) -> tuple[Organization, Role]:
+        """Return the organization that a caller means, by its name or id.
+
+        Args:
+            principal: The caller.
+            reference: Name, whatever its case; id; or for a personal one its user's address.
+            manage: Whether the caller wants to change it.
+
+        Raises:
+            NotFoundError: There is none, or the caller is no member of it.
+            ForbiddenError: The caller may not change it.
+        """
+        require_account(principal, Scope.MANAGE if manage else Scope.READ)
+        organization, role = self._access.organization(principal, reference)
+        if manage and role not in _MANAGERS:
+            raise ForbiddenError(
+                "This needs the role Owner or Admin in the organization. Ask one of its owners."
+            )
+        return organization, role
+
+    def create(self, principal: Principal, name: str) -> Organization:
+        """Make an organization with the principal as its owner.
+
+        Raises:
+            InvalidParameterError: The name may not be.
+            ConflictError: There is one of that name.
+        """
+        require_account(principal)
+        check_organization_name(name)
+        made = Organization(
+            id=OrganizationId(new_id()), name=name, is_personal=False, created_at_ms=self._clock()
+        )
+        claim = self._stores.organizations.claim_name(name, made.id)
+        if claim is None:
+            raise _name_taken(name)
+        self._stores.organizations.note_member(made.id, principal.user.id)
+        self._stores.organizations.create(made, principal.user.id, claim.deadline_ms)
+        self._log(principal, Action.ORGANIZATION_CREATED, made, target=name)
+        return made
+
+    def rename(self, principal: Principal, reference: str, name: str) -> Organization:
+        """Give an organization another name.
+
+        Raises:
+            NotFoundError: There is none for this caller.
+            ForbiddenError: The caller may not change it, or it is a personal one.
+            InvalidParameterError: The name may not be.
+            ConflictError: There is one of that name.
+        """
+        organization, _ = self.get(principal, reference, manage=True)
+        check_organization_name(name)
+        if organization.is_personal:
+            raise ForbiddenError("A personal organization goes by its user's e-mail address.")
+        if name != organization.name:
+            claim = self._stores.organizations.claim_name(name, organization.id)
+            if claim is None:
+                raise _name_taken(name)
+            self._stores.organizations.rename(organization, name)
+            self._log(principal, Action.ORGANIZATION_RENAMED, organization, target=name)
+        return replace(organization, name=name)
+
+    def members(self, principal: Principal, reference: str) -> list[tuple[User, Role]]:
+        """Return an organization's members, by e-mail address.
+
+        Raises:
+            NotFoundError: There is none for this caller.
+        """
+        organization, _ = self.get(principal, reference)
+        roles = self._stores.organizations.members(organization.id)
+        users = self._stores.users.get_many(roles)
+        found = [(user, roles[user_id]) for user_id, user in users.items()]
+        return sorted(found, key=lambda pair: pair[0].email.casefold())
+
+    def change_member(
+        self, principal: Principal, reference: str, email: str, role: Role
+    ) -> tuple[User, Role]:
+        """Give a member another role.
+
+        Raises:
+            NotFoundError: There is no such organization for this caller, or no such member.
+            ForbiddenError: The caller may not do that; only owners make or unmake owners.
+            ConflictError: The last owner would be gone.
+        """
+        organization, own_role = self.get(principal, reference, manage=True)
+        user, held = self._member(organization, email)
+        if Role.OWNER in {role, held} and own_role is not Role.OWNER:
+            raise ForbiddenError("Only an owner of the organization makes or unmakes owners.")
+        event = self._tell.about_organization(
+            principal, Action.MEMBER_CHANGED, organization.id, target=user.email, role=role.value
+        )
+        self._stores.organizations.change_member(organization.id, user.id, role, event=event)
+        return user, role
+
+    def remove_member(self, principal: Principal, reference: str, email: str) -> None:
+        """Take a member out; everyone may do so for themselves.
+
+        Raises:
+            NotFoundError: There is no such organization for this caller, or no such member.
+            ForbiddenError: The caller may not do that.
+            ConflictError: The last owner would be gone, or it is their own organization.
+        """
+        is_self = fold(email) == fold(principal.user.email)
+        organization, own_role = self.get(principal, reference, manage=not is_self)
+        require_account(principal)
+        user, held = self._member(organization, email)
+        if held is Role.OWNER and own_role is not Role.OWNER:
+            raise ForbiddenError("Only an owner of the organization makes or unmakes owners.")
+        if organization.is_personal and user.organization_id == organization.id:
+            raise ConflictError("Nobody can leave their personal organization.")
+        event = self._tell.about_organization(
+            principal, Action.MEMBER_REMOVED, organization.id, target=user.email
+        )
+        self._stores.organizations.change_member(organization.id, user.id, None, event=event)
+
+    def invite(
+        self, principal: Principal, reference: str, email: str, role: Role
+    ) -> tuple[Token, Invitation]:
+        """Make an invitation; its secret exists only in what this returns.
+
+        Raises:
+            NotFoundError: There is no such organization for this caller.
+            ForbiddenError: The caller may not invite, or not to that role.
+            InvalidParameterError: The e-mail address is none.
+            ConflictError: The user is a member already.
+        """
+        organization, own_role = self.get(principal, reference, manage=True)
+        check_email(email)
+        if role is Role.OWNER and own_role is not Role.OWNER:
+            raise ForbiddenError("Only an owner of the organization makes or unmakes owners.")
+        known = self._stores.users.find(email)
+        if known and self._stores.organizations.role(organization.id, known.id):
+            raise ConflictError("The given account is already a member of the organization.")
+        now = self._clock()
+        secret = Token(new_secret())
+        invitation = Invitation(
+            id=new_id(),
+            organization_id=organization.id,
+            email=email,
+            role=role,
+            invited_by=principal.user.email,
+            created_at_ms=now,
+            expires_at_ms=now + INVITATION_LIFETIME // timedelta(milliseconds=1),
+        )
+        self._stores.organizations.add_invitation(invitation, hash_token(secret), now)
+        self._log(principal, Action.MEMBER_INVITED, organization, target=email, role=role.value)
+        return secret, invitation
+
+    def invitations(self, principal: Principal, reference: str) -> list[Invitation]:
+        """Return the open invitations of an organization.
+
+        Raises:
+            NotFoundError: There is no such organization for this caller.
+            ForbiddenError: The caller may not invite.
+        """
+        organization, _ = self.get(principal, reference, manage=True)
+        open_until = self._clock()
+        found = self._stores.organizations.invitations(organization.id)
+        return [each for each in found if each.expires_at_ms > open_until]
+
+    def take_back(self, principal: Principal, reference: str, invitation_id: str) -> None:
+        """Make an invitation worthless.
+
+        Raises:
+            NotFoundError: There is no such organization for this caller, or no such invitation.
+            ForbiddenError: The caller may not invite.
+        """
+        organization, _ = self.get(principal, reference, manage=True)
+        if not self._stores.organizations.delete_invitation(organization.id, invitation_id):
+            raise NotFoundError("There is no such invitation; it may have been used.")
+        self._log(principal, Action.INVITATION_REVOKED, organization, target=invitation_id)
+
+    def find_invitation(self, secret: str) -> Invitation:
+        """Return the invitation with a secret, if it is still open.
+
+        Raises:
+            NotFoundError: It is not.
+        """
+        found = self._stores.organizations.find_invitation(hash_token(secret))
+        if found is None or found.expires_at_ms <= self._clock():
+            raise NotFoundError(
+                "The invitation is unknown, used or expired. Ask for a new one.",
+                parameter="invitation",
+                reason="Unknown",
+            )
+        return found
+
+    def join(self, principal: Principal, secret: str) -> tuple[Organization, Role]:
+        """Join an organization by an invitation, which is used up by it.
+
+        Raises:
+            NotFoundError: The invitation is unknown, used or expired.
+            ConflictError: The principal is a member already.
+        """
+        require_account(principal)
+        invitation = self.find_invitation(secret)
+        organization = self._stores.organizations.get(invitation.organization_id)
+        if organization is None:
+            raise NotFoundError("The organization of the invitation does not exist any more.")
+        event = self._tell.about_organization(
+            principal,
+            Action.MEMBER_ADDED,
+            organization.id,
+            target=principal.user.email,
+            role=invitation.role.value,
+            invitedBy=invitation.invited_by,
+        )
+        self._stores.organizations.use_invitation(invitation, principal.user.id, event=event)
+        return organization, invitation.role
+
+    def audit(
+        self, principal: Principal, reference: str, *, before: int | None, count: int
+    ) -> list[AuditEntry]:
+        """Return what happened in an organization, newest first.
+
+        Raises:
+            NotFoundError: There is no such organization for this caller.
+            ForbiddenError: The caller is neither owner nor admin of it.
+        """
+        organization, _ = self.get(principal, reference, manage=True)
+        return self._audit.read(organization.id, before=before, count=count)
+
+    def _member(self, organization: Organization, email: str) -> tuple[User, Role]:
+        user = self._stores.users.find(email)
+        role = self._stores.organizations.role(organization.id, user.id) if user else None
+        if user is None or role is None:
+            raise NotFoundError("The given e-mail address is not a member of the organization.")
+        return user, role
+
+    def _log(
+        self,
+        principal: Principal,
+        action: Action,
+        organization: Organization,
+        *,
+        target: str,
+        **details: str,
+    ) -> None:
+        self._audit.log(
+            self._tell.about_organization(
+                principal, action, organization.id, target=target, **details
+            )
+        )
+
+
+def _name_taken(name: str) -> ConflictError:
+    return ConflictError(
+        f"An organization named '{name}' already exists.",
+        parameter="name",
+        reason="Name already exists",
+    )

@@ -1,0 +1,181 @@
+"""How people come in by themselves: registering, logging in, and changing their account."""
+
+from dataclasses import dataclass
+
+from codepush.domain.errors import ForbiddenError, InvalidParameterError
+from codepush.domain.events import Action
+from codepush.domain.ids import Token, new_id
+from codepush.domain.models import AccessToken, Organization, Principal, User
+from codepush.services.access import Access, is_named, no_organization, require_account
+from codepush.services.accounts import Accounts
+from codepush.services.audit import Audit
+from codepush.services.organizations import Organizations
+from codepush.services.telling import Teller
+from codepush.services.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who came in, and the token they got, which is shown only now."""
+
+    user: User
+    organization: Organization
+    secret: Token
+    token: AccessToken
+
+
+class Sessions:
+    """Registers and logs in people."""
+
+    def __init__(
+        self,
+        access: Access,
+        accounts: Accounts,
+        tokens: Tokens,
+        organizations: Organizations,
+        audit: Audit,
+        teller: Teller,
+        *,
+        registration: str,
+    ):
+        """Let register whom ``registration`` says: ``open``, ``invited`` or ``closed``."""
+        self._access = access
+        self._accounts = accounts
+        self._tokens = tokens
+        self._organizations = organizations
+        self._audit = audit
+        self._tell = teller
+        self._registration = registration
+
+    def register(
+        self,
+        email: str,
+        password: str,
+        *,
+        name: str = "",
+        organization: str = "",
+        invitation: str = "",
+        machine: str = "",
+        address: str = "",
+    ) -> Session:
+        """Make an account and log its owner in.
+
+        Args:
+            email: Unique without regard to case.
+            password: Theirs from now on.
+            name: Display name.
+            organization: Made, with them as its owner; a personal one if empty.
+            invitation: Secret of an invitation, which is used up; the session is then for the
+                organization it invites to.
+            machine: What the session is remembered by.
+            address: Where the request came from.
+
+        Raises:
+            ForbiddenError: The server does not let everybody register.
+            NotFoundError: The invitation is unknown, used or expired.
+            InvalidParameterError: A value is malformed.
+            ConflictError: The e-mail address or the organization's name is taken.
+        """
+        if self._registration == "closed":
+            raise ForbiddenError(
+                "Accounts of this server are made by its operator. Please ask them for one."
+            )
+        if self._registration == "invited" and not invitation:
+            raise ForbiddenError(
+                "An account of this server needs an invitation. Ask an owner of your organization"
+                " for one."
+            )
+        if invitation:
+            self._organizations.find_invitation(invitation)
+        user, home = self._accounts.add_user(
+            email, name=name, organization=organization, password=password
+        )
+        session = self._open(user, home, machine=machine, address=address)
+        if not invitation:
+            return session
+        principal = Principal(user, home.id, None, session.token, address)
+        joined, _ = self._organizations.join(principal, invitation)
+        return self._open(user, joined, machine=machine, address=address)
+
+    def log_in(
+        self,
+        email: str,
+        password: str,
+        *,
+        organization: str = "",
+        machine: str = "",
+        address: str = "",
+    ) -> Session:
+        """Log in a person who proves themselves with their password.
+
+        Args:
+            email: Whatever its case.
+            password: Theirs.
+            organization: Name or id of the one the session is for; their own if empty.
+            machine: What the session is remembered by.
+            address: Where the request came from.
+
+        Raises:
+            UnauthorizedError: E-mail address and password prove nobody.
+            NotFoundError: They belong to no such organization.
+        """
+        user = self._accounts.verify_password(email, password)
+        for found, _ in self._access.organizations_of(user):
+            if is_named(found, organization or user.organization_id):
+                return self._open(user, found, machine=machine, address=address)
+        raise no_organization(organization or user.organization_id)
+
+    def change_account(
+        self,
+        principal: Principal,
+        *,
+        name: str | None = None,
+        password: str | None = None,
+        current_password: str = "",
+    ) -> User:
+        """Change the caller's display name or password.
+
+        Args:
+            principal: The caller.
+            name: The new name.
+            password: The new password.
+            current_password: The one they have, if they have one.
+
+        Raises:
+            ForbiddenError: Their token may not.
+            InvalidParameterError: A value is malformed, or the current password is wrong.
+        """
+        require_account(principal)
+        user = principal.user
+        if password is not None:
+            if user.password_hash and not self._accounts.is_password(user, current_password):
+                raise InvalidParameterError(
+                    "The currentPassword is wrong; the password was not changed.",
+                    parameter="currentPassword",
+                    reason="Wrong",
+                )
+            self._accounts.set_password(user, password)
+        if name is not None:
+            user = self._accounts.rename(user, name)
+        changed = [
+            what for what, new in (("name", name), ("password", password)) if new is not None
+        ]
+        self._audit.log(
+            self._tell.about_organization(
+                principal, Action.ACCOUNT_CHANGED, principal.organization_id, changed=changed
+            )
+        )
+        return user
+
+    def _open(
+        self, user: User, organization: Organization, *, machine: str, address: str
+    ) -> Session:
+        secret, token = self._tokens.issue(
+            user,
+            organization.id,
+            name=f"Login-{new_id()}",
+            created_by=machine or address,
+            is_session=True,
+            address=address,
+        )
+        return Session(user, organization, secret, token)

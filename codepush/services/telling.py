@@ -1,0 +1,83 @@
+"""Makes the events that services log with their changes."""
+
+from typing import Any
+
+from codepush.domain.events import Action, Event
+from codepush.domain.ids import OrganizationId, new_id
+from codepush.domain.models import App, Principal, Release
+from codepush.services.clock import Clock
+
+
+class Teller:
+    """Says who did what, when and from where."""
+
+    def __init__(self, clock: Clock):
+        """Take the time from ``clock``."""
+        self._clock = clock
+
+    def about_app(
+        self,
+        principal: Principal,
+        action: Action,
+        app: App,
+        *,
+        deployment: str = "",
+        target: str = "",
+        organization_id: OrganizationId | None = None,
+        **details: Any,
+    ) -> Event:
+        """Return an event of an app, for its organization's log unless another is named."""
+        return Event(
+            id=new_id(),
+            action=action,
+            at_ms=self._clock(),
+            organization_id=organization_id or app.organization_id,
+            actor=principal.actor,
+            app=app.name,
+            deployment=deployment,
+            target=target,
+            details=details,
+        )
+
+    def about_release(
+        self, principal: Principal, action: Action, app: App, deployment: str, release: Release
+    ) -> Event:
+        """Return an event of a release."""
+        return self.about_app(
+            principal,
+            action,
+            app,
+            deployment=deployment,
+            target=release.label,
+            release={
+                "label": release.label,
+                "appVersion": release.app_version,
+                "description": release.description,
+                "isMandatory": release.is_mandatory,
+                "isDisabled": release.is_disabled,
+                "rollout": release.rollout,
+                "packageHash": release.package_hash,
+                "originalLabel": release.original_label,
+                "originalDeployment": release.original_deployment,
+            },
+        )
+
+    def about_organization(
+        self,
+        principal: Principal,
+        action: Action,
+        organization_id: OrganizationId,
+        *,
+        target: str = "",
+        **details: Any,
+    ) -> Event:
+        """Return an event of an organization itself."""
+        return Event(
+            id=new_id(),
+            action=action,
+            at_ms=self._clock(),
+            organization_id=organization_id,
+            actor=principal.actor,
+            target=target,
+            details=details,
+        )
