@@ -67,7 +67,8 @@ class Settings:
         """Where a person on this machine reaches the server."""
         if self.public_url:
             return self.public_url
-        host = "localhost" if self.host in {"0.0.0.0", "::", "127.0.0.1", "::1"} else self.host  # noqa: S104
+        # Not "localhost": some versions of Node look for it at ::1 only.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 

@@ -15,7 +15,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert settings.max_package_bytes == 200_000_000
     assert settings.history_limit == 500
     assert settings.token_lifetime == timedelta(days=60)
-    assert settings.local_url == "http://localhost:3000"
+    assert settings.local_url == "http://127.0.0.1:3000"
 
 
 def test_the_environment_overrides_and_an_empty_value_does_not() -> None:

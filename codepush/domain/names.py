@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from urllib.parse import quote
 
 from codepush.domain.errors import InvalidParameterError
 
@@ -9,6 +10,9 @@ MAX_NAME = 1_000
 MAX_FRIENDLY_NAME = 10_000
 MAX_DESCRIPTION = 10_000
 MAX_EMAIL = 254
+_MAX_ENCODED_NAME = 2_400
+"""Bytes of a name in a URL: a promotion carries three, and a request line holds 8,190."""
+_MAX_ENCODED_FRIENDLY_NAME = 6_000
 
 _FORBIDDEN = re.compile(r"[\\/?:\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _EMAIL = re.compile(
@@ -41,14 +45,42 @@ def check_name(value: str, parameter: str = "name") -> str:
             parameter=parameter,
             reason="Too long",
         )
-    if _FORBIDDEN.search(value):
+    if _FORBIDDEN.search(value) or value in {".", ".."}:
         raise InvalidParameterError(
             f"The {parameter} has a character that is not allowed: leave out \\ / ? : and control"
-            " characters.",
+            " characters, and do not call it . or ..",
             parameter=parameter,
             reason="Forbidden character",
         )
+    _check_encoded(value, parameter, _MAX_ENCODED_NAME)
     return value
+
+
+def check_friendly_name(value: str, parameter: str = "friendlyName") -> str:
+    """Return the name of an access token, if it may be one.
+
+    Raises:
+        InvalidParameterError: It is empty, unprintable or too long for a URL.
+    """
+    if not value.strip() or not value.isprintable() or value in {".", ".."}:
+        raise InvalidParameterError(
+            f"The {parameter} must have at least one character, and only printable ones.",
+            parameter=parameter,
+            reason="Malformed",
+        )
+    _check_encoded(value, parameter, _MAX_ENCODED_FRIENDLY_NAME)
+    return value
+
+
+def _check_encoded(value: str, parameter: str, most: int) -> None:
+    """Refuse a name that clients could give but never address."""
+    encoded = len(quote(value, safe=""))
+    if encoded > most:
+        raise InvalidParameterError(
+            f"The {parameter} takes {encoded} bytes in a URL; at most {most} are allowed.",
+            parameter=parameter,
+            reason="Too long",
+        )
 
 
 def check_display_name(value: str) -> str:

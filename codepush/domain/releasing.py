@@ -108,8 +108,8 @@ def promote(
     if chosen is None:
         if label and source.newest:
             raise NotFoundError(
-                f"Cannot promote the release {label}: the deployment {source_name!r} has no release"
-                " of that label."
+                f'Cannot promote the release {label}: the deployment "{source_name}" has no'
+                " release of that label."
             )
         raise NotFoundError("Cannot promote from a deployment with no enabled releases.")
     _refuse_over_rollout(

@@ -7,6 +7,7 @@ What lies behind an address never changes, so it may be cached for ever.
 import os
 
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wrappers import Response as AnyResponse
 from werkzeug.wsgi import wrap_file
 
@@ -36,4 +37,8 @@ def download(key: str) -> AnyResponse:
     response.cache_control.immutable = True
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Access-Control-Allow-Origin"] = "*"
-    return response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+    try:
+        return response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+    except RequestedRangeNotSatisfiable:
+        file.close()  # this response, which would have done so, is not sent
+        raise

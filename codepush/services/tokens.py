@@ -16,7 +16,7 @@ from codepush.domain.ids import (
     new_secret,
 )
 from codepush.domain.models import AccessToken, Principal, User
-from codepush.domain.names import MAX_FRIENDLY_NAME
+from codepush.domain.names import MAX_FRIENDLY_NAME, check_friendly_name
 from codepush.domain.permissions import ALL_SCOPES, Permission, Scope
 from codepush.services.access import Access, require_account
 from codepush.services.audit import Audit
@@ -111,7 +111,7 @@ class Tokens:
         secret = Token(new_secret())
         token = AccessToken(
             id=TokenId(new_id()),
-            name=_check_name(name),
+            name=check_friendly_name(name),
             user_id=user.id,
             organization_id=organization_id,
             created_by=created_by[:MAX_FRIENDLY_NAME],
@@ -211,7 +211,7 @@ class Tokens:
         require_account(principal)
         changed = token
         if name is not None:
-            changed = replace(changed, name=_check_name(name))
+            changed = replace(changed, name=check_friendly_name(name))
         if lifetime is not None:
             changed = replace(changed, expires_at_ms=self._clock() + _milliseconds(lifetime))
         self._stores.tokens.replace(token, changed)
@@ -254,16 +254,6 @@ class Tokens:
             expires=token.expires_at_ms,
         )
         self._audit.log(event)
-
-
-def _check_name(name: str) -> str:
-    if not name.strip() or len(name) > MAX_FRIENDLY_NAME or not name.isprintable():
-        raise InvalidParameterError(
-            f"The friendlyName must be 1 to {MAX_FRIENDLY_NAME} printable characters.",
-            parameter="friendlyName",
-            reason="Malformed",
-        )
-    return name
 
 
 def _milliseconds(lifetime: timedelta) -> int:

@@ -8,7 +8,18 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 STORE_ERRORS = (redis.RedisError,)
-"""What a store may raise when Redis is unreachable, full or refuses to write."""
+"""What a store may raise."""
+
+_REFUSALS = ("MISCONF", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "UNKILLABLE", "BUSY")
+
+
+def is_outage(exc: Exception) -> bool:
+    """Return whether Redis was unreachable, full or unwilling, rather than asked for nonsense."""
+    if isinstance(exc, redis.ResponseError):
+        unwilling = isinstance(exc, (redis.OutOfMemoryError, redis.ReadOnlyError))
+        return unwilling or str(exc).startswith(_REFUSALS)
+    return isinstance(exc, redis.RedisError)
+
 
 _RETRIES = 8
 _FIRST_PAUSE_S = 0.02

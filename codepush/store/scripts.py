@@ -9,21 +9,27 @@ from codepush.store.connection import StoreClient
 
 
 @cache
-def _source(name: str) -> str:
-    return files("codepush.store").joinpath("lua", f"{name}.lua").read_text("utf-8")
+def _sources() -> dict[str, str]:
+    folder = files("codepush.store").joinpath("lua")
+    return {
+        file.name.removesuffix(".lua"): file.read_text("utf-8")
+        for file in folder.iterdir()
+        if file.name.endswith(".lua")
+    }
 
 
 class Scripts:
     """The Lua scripts, bound to one client."""
 
     def __init__(self, client: StoreClient):
-        """Bind to ``client``; scripts are loaded when first run, and again if Redis forgot them."""
-        self._client = client
-        self._loaded: dict[str, Any] = {}
+        """Bind to ``client``.
+
+        All files are read now, so that a server whose files are replaced goes on with its own.
+        """
+        self._scripts = {
+            name: client.register_script(source) for name, source in _sources().items()
+        }
 
     def run(self, name: str, keys: Iterable[str], args: Iterable[str | int] = ()) -> Any:
         """Run ``lua/<name>.lua`` and return its raw reply."""
-        script = self._loaded.get(name)
-        if script is None:
-            script = self._loaded[name] = self._client.register_script(_source(name))
-        return script(keys=list(keys), args=list(args))
+        return self._scripts[name](keys=list(keys), args=list(args))

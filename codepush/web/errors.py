@@ -18,7 +18,7 @@ from codepush.domain.errors import (
     StorageError,
     StoreUnavailableError,
 )
-from codepush.store.connection import STORE_ERRORS
+from codepush.store.connection import STORE_ERRORS, is_outage
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +92,8 @@ def _answer_http(exc: HTTPException) -> Response:
 
 
 def _answer_store(exc: Exception) -> Response:
+    if not is_outage(exc):
+        return _answer_unforeseen(exc)
     log.error("store failed", path=request.path, error=type(exc).__name__, reason=str(exc))
     return _answer(
         StoreUnavailableError(
@@ -123,7 +125,7 @@ def _from_validation(exc: ValidationError) -> InvalidParameterError:
         if key != "_schema":
             path.append(str(key))
     reason = str(value[0]) if isinstance(value, list) and value else "Invalid"
-    parameter = ".".join(path) or "body"
+    parameter = ".".join(path).removeprefix("packageInfo.") or "body"
     return InvalidParameterError(
         f"The {parameter} is not valid: {reason}", parameter=parameter, reason=reason
     )

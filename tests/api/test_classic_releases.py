@@ -256,7 +256,7 @@ def test_an_upload_that_is_no_form_is_refused(api: ApiClient) -> None:
         ({"isMandatory": 0}, "The isMandatory is not valid: Not a valid boolean."),
         ({"description": 5}, "The description is not valid: Not a valid string."),
         ({"description": "x" * 10_001}, "The description is not valid: Longer than"),
-        ({"label": "7"}, "The label is not valid: Must be like v7."),
+        ({"label": "7"}, "The label is not valid: labels look like v7."),
     ],
 )
 def test_a_release_with_a_bad_property_is_refused_and_leaves_no_trace(

@@ -24,12 +24,13 @@ STOP_TIMEOUT_S = 40
 CALL_TIMEOUT_S = 60
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_UGLY = re.compile(r"undefined|NaN|Invalid date|\[object|<html|<!doctype|Traceback", re.IGNORECASE)
+# By whole words: keys are random letters.
+_UGLY = re.compile(r"\b(undefined|NaN|[Ii]nvalid [Dd]ate|Traceback)\b|\[object |<html|<!doctype")
 
 
 def environment(**changes: str) -> dict[str, str]:
     """What a fresh shell has: no settings of the server, no proxies."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
     return {name: os.environ[name] for name in kept if name in os.environ} | changes
 
 

@@ -135,11 +135,11 @@ def test_a_part_beyond_the_end_is_416(api: ApiClient, url: str, asked: str) -> N
     assert response.headers["Content-Range"] == f"bytes */{SIZE}"
 
 
-@pytest.mark.parametrize(
-    "asked",
-    ["", "bytes", "bytes=", "bytes=a-b", "bytes=5-2", "bytes=--5", "items=0-5", "bytes=0-1-2", "0-5",
-     "bytes=0-5,100-200", "bytes=²-", "bytes=" + "0-0," * 500 + "0-0"],
-)  # fmt: skip
+ODD_RANGES = ["", "bytes", "bytes=", "bytes=a-b", "bytes=5-2", "bytes=--5", "items=0-5", "0-5"]
+ODD_RANGES += ["bytes=0-1-2", "bytes=0-5,100-200", "bytes=²-", f"bytes={'0-0,' * 500}0-0"]
+
+
+@pytest.mark.parametrize("asked", ODD_RANGES, ids=range(len(ODD_RANGES)))
 def test_a_range_that_is_none_harms_nobody(api: ApiClient, url: str, asked: str) -> None:
     response = fetch(api, url, Range=asked)
     assert response.status_code in {200, 206, 416}

@@ -62,7 +62,7 @@ class AccessKeySchema(Lenient):
 class AppSchema(Lenient):
     """What POST and PATCH of apps take."""
 
-    name = text(MAX_NAME * 4)
+    name = fields.String(allow_none=True)
     os = text(100)
     platform = text(100)
     manuallyProvisionDeployments = Flag(allow_none=True)
@@ -71,7 +71,7 @@ class AppSchema(Lenient):
 class DeploymentSchema(Lenient):
     """What POST and PATCH of deployments take."""
 
-    name = text(MAX_NAME * 4)
+    name = fields.String(allow_none=True)
     key = text(200)
 
 
@@ -80,7 +80,7 @@ class PackageInfoSchema(Lenient):
 
     label = fields.String(
         allow_none=True,
-        validate=validate.Regexp(r"^(v[1-9][0-9]{0,8})?\Z", error="Must be like v7."),
+        validate=validate.Regexp(r"^(v[1-9][0-9]{0,8})?\Z", error="labels look like v7."),
     )
     appVersion = text(256)
     description = text(MAX_DESCRIPTION)
