@@ -16,6 +16,7 @@ from rq.exceptions import StopRequested
 from codepush.server import lifeline
 from codepush.server.errors import ServerError
 from codepush.server.logs import log_config, quiet_level
+from codepush.server.ticker import Ticker
 from codepush.settings import Settings, SettingsError, load_settings
 from codepush.store.connection import connect_queue
 
@@ -56,6 +57,8 @@ def run(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, _raise_stop)
     signal.signal(signal.SIGINT, _raise_stop)
     lifeline.watch()
+    ticker = Ticker(connect_queue(settings.redis_url), QUEUES[-1])
+    ticker.start()
     try:
         while not _work(settings):
             signal.signal(signal.SIGTERM, _raise_stop)
@@ -63,6 +66,8 @@ def run(settings: Settings) -> None:
             time.sleep(_PAUSE_S)
     except StopRequested:
         log.debug("worker stopped")
+    finally:
+        ticker.stop()
 
 
 def _work(settings: Settings) -> bool:

@@ -36,6 +36,15 @@ class Audit:
         before_ms = self._clock() - self._lifetime // timedelta(milliseconds=1)
         self._stores.audit.forget(organization_id, before_ms=before_ms)
 
+    def keep_up_all(self) -> None:
+        """Do so for every organization."""
+        users = self._stores.users.list_all()
+        organizations = {user.organization_id for user in users}
+        for user in users:
+            organizations.update(self._stores.organizations.joined(user.id))
+        for organization_id in organizations:
+            self.keep_up(organization_id)
+
     def verify(self, organization_id: OrganizationId) -> int:
         """Check the whole chain and return its length.
 

@@ -114,12 +114,16 @@ class AuditStore:
 
     def forget(self, organization_id: OrganizationId, *, before_ms: int) -> None:
         """Drop the oldest entries up to a time; the chain goes on from the first that is kept."""
+        first_kept = 0
         for entry in self.oldest_first(organization_id):
+            first_kept = entry.sequence
             if entry.event.at_ms >= before_ms:
-                self._client.xtrim(
-                    keys.audit(organization_id), minid=f"{entry.sequence}-0", approximate=False
-                )
-                return
+                break
+            first_kept += 1
+        if first_kept > 1:
+            self._client.xtrim(
+                keys.audit(organization_id), minid=f"{first_kept}-0", approximate=False
+            )
 
 
 def chain_hash(previous: str, event: str) -> str:

@@ -34,6 +34,8 @@ key (below ``cp:1:``)           type  contents                                  
 ``{n:HASH}:organization-name``  hash  claim by an organization id                    ever
 ``{k:HASH}:deployment-key``     hash  claim by ``app id/deployment id``              deployment
 ``{users}:all``                 set   user ids (index)                               ever
+``{jobs}:tick:PERIOD``          str   housekeeping of a period was enqueued          2 periods
+``rq:...``                      ...   RQ's own: queues, jobs, workers                RQ's
 ==============================  ====  =============================================  =============
 
 An *index* may name things that are gone or never came to be; whoever reads one checks against
@@ -55,6 +57,11 @@ ROOT = "cp:1"
 """Its number goes up with each incompatible layout."""
 
 USERS = f"{ROOT}:{{users}}:all"
+
+
+def tick(period: int) -> str:
+    """String: set by the first worker that enqueues the housekeeping of a period."""
+    return f"{ROOT}:{{jobs}}:tick:{period}"
 
 
 def user(user_id: UserId) -> str:

