@@ -30,7 +30,15 @@ def package_hash(files: Iterable[tuple[str, str]]) -> PackageHash:
     Args:
         files: Path and hex SHA-256 of each file; those that do not count are passed over.
     """
-    lines = [f"{path}:{digest}" for path, digest in files if is_hashed(path)]
-    lines.sort(key=lambda line: line.encode("utf-16-be", "surrogatepass"))
-    text = json.dumps(lines, separators=(",", ":"), ensure_ascii=False)
-    return PackageHash(hashlib.sha256(text.encode()).hexdigest())
+    # Held in UTF-16, by which they are sorted, since an archive may have many long names.
+    lines = sorted(
+        f"{path}:{digest}".encode("utf-16-be", "surrogatepass")
+        for path, digest in files
+        if is_hashed(path)
+    )
+    hasher = hashlib.sha256(b"[")
+    for number, line in enumerate(lines):
+        text = json.dumps(line.decode("utf-16-be", "surrogatepass"), ensure_ascii=False)
+        hasher.update((f",{text}" if number else text).encode())
+    hasher.update(b"]")
+    return PackageHash(hasher.hexdigest())

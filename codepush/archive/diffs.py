@@ -1,0 +1,91 @@
+"""Diffs: what a device that has one package needs in order to have another.
+
+A device copies the folder of its package, deletes the ``deletedFiles`` that ``hotcodepush.json``
+lists, copies the diff's files over it, and checks the hash of what came out.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import deflate
+
+from codepush.archive.contents import EntryError
+from codepush.archive.models import Archive, PackedFile
+from codepush.archive.recompression import LEVEL, copy_file
+from codepush.archive.refusals import show
+from codepush.archive.writer import ZipWriter, spool_file
+from codepush.archive.zipformat import CENTRAL, DEFLATED, END, LOCAL, STORED
+from codepush.domain.errors import StorageError
+
+MANIFEST = "hotcodepush.json"
+MAX_SHARE = 0.9
+"""Of the full package's size, from which on a diff is not worth its steps."""
+
+
+def build_diff(base: Mapping[str, str], new: Archive, spool: Path | None = None) -> Archive | None:
+    """Return the diff from one package to another, or None where the full one serves better.
+
+    That is where the diff would have ``MAX_SHARE`` of its size or more, or where a file is to
+    take the place of a folder: devices delete files only, and Android cannot copy over a folder.
+
+    Args:
+        base: SHA-256 of each file of the package that the device has, by path.
+        new: The package to come, best recompressed: its streams are copied as they are.
+        spool: Folder on the disk for files without names; the system's own if None.
+
+    Raises:
+        StorageError: ``new`` is cut off.
+    """
+    if not base or not new.files:
+        return None  # a single file, which devices keep in no known place
+    changed = [file for file in new.files if base.get(file.path) != file.sha256]
+    if not _folders(base).isdisjoint(file.path for file in changed):
+        return None
+    deleted = sorted(base.keys() - new.digests().keys())
+    # In ASCII, since a device reads the manifest in the character set of its system.
+    manifest = json.dumps({"deletedFiles": deleted}, separators=(",", ":")).encode()
+    stream = bytes(deflate.deflate_compress(manifest, LEVEL))
+    method = DEFLATED
+    if len(stream) >= len(manifest):
+        stream, method = manifest, STORED
+    if _size_of(changed, len(stream)) >= MAX_SHARE * new.size:
+        return None
+    target = spool_file(spool)
+    try:
+        writer = ZipWriter(target)
+        crc = zlib.crc32(manifest)
+        offset = writer.begin(MANIFEST, method, crc, len(stream), len(manifest))
+        writer.write(stream)
+        digest = sha256(manifest).hexdigest()
+        files = [PackedFile(MANIFEST, digest, crc, len(manifest), len(stream), method, offset)]
+        for file in changed:
+            try:
+                files.append(copy_file(new, file, writer))
+            except EntryError as exc:
+                raise StorageError(
+                    f"The stored package has an entry {show(file.path)} {exc}"
+                ) from exc
+        return Archive(target, *writer.finish(), tuple(files), owns_file=True)
+    except BaseException:
+        target.close()
+        raise
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    folders = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    return folders
+
+
+def _size_of(files: Iterable[PackedFile], manifest_size: int) -> int:
+    """Return what the zip of a diff will measure."""
+    entry_size = LOCAL.size + CENTRAL.size
+    size = entry_size + 2 * len(MANIFEST) + manifest_size + END.size
+    return size + sum(entry_size + 2 * len(file.path.encode()) + file.packed_size for file in files)
