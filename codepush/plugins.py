@@ -1,5 +1,6 @@
 """Finds storage plugins by entry point and picks one by the scheme of ``STORAGE_URL``."""
 
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import cast
 
@@ -7,10 +8,18 @@ from codepush.domain.storage import BlobStorage
 from codepush.settings import SettingsError
 
 GROUP = "codepush.storage"
+_NONE: Mapping[str, str] = {}
 
 
-def open_storage(url: str) -> BlobStorage:
+def open_storage(
+    url: str, secrets: Mapping[str, str] = _NONE, *, name: str = "STORAGE_URL"
+) -> BlobStorage:
     """Return the storage that a URL names.
+
+    Args:
+        url: Begins with the scheme of a plugin.
+        secrets: Settings that hold secrets of plugins, by name: ``Settings.storage_secrets``.
+        name: What errors call the URL.
 
     Raises:
         SettingsError: No plugin has its scheme, the plugin lacks a package, or the plugin refuses
@@ -20,17 +29,17 @@ def open_storage(url: str) -> BlobStorage:
     found = {point.name: point for point in entry_points(group=GROUP)}
     if scheme not in found:
         raise SettingsError(
-            f"STORAGE_URL begins with {scheme!r}, which no installed storage plugin knows;"
+            f"{name} begins with {scheme!r}, which no installed storage plugin knows;"
             f" installed are: {', '.join(sorted(found)) or 'none'}."
         )
     try:
         plugin = found[scheme].load()
     except ImportError as exc:
         raise SettingsError(
-            f"STORAGE_URL begins with {scheme!r}, but its plugin lacks a package ({exc.name});"
+            f"{name} begins with {scheme!r}, but its plugin lacks a package ({exc.name});"
             f" install it with: pip install 'codepush-server[{scheme}]'."
         ) from exc
     try:
-        return cast(BlobStorage, plugin.from_url(url))
+        return cast(BlobStorage, plugin.from_url(url, secrets))
     except ValueError as exc:
-        raise SettingsError(f"STORAGE_URL cannot be used: {exc}.") from exc
+        raise SettingsError(f"{name} cannot be used: {exc}.") from exc

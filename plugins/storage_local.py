@@ -5,10 +5,11 @@ the whole of it or nothing, whatever is killed meanwhile.
 """
 
 import contextlib
+import fcntl
 import os
-import re
 import shutil
 import uuid
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -16,9 +17,9 @@ from urllib.parse import unquote, urlsplit
 
 from codepush.domain.errors import NotFoundError, StorageError
 from codepush.domain.ids import BlobKey
+from codepush.domain.storage import StoredBlob, is_blob_key
 
 _CHUNK_BYTES = 1024 * 1024
-_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){0,3}")
 _INCOMING = ".incoming"
 URL_PREFIX = "/blobs/"
 
@@ -33,8 +34,12 @@ class LocalStorage:
         self._folder = folder
 
     @classmethod
-    def from_url(cls, url: str) -> "LocalStorage":
-        """Return the storage of ``local:///absolute/folder``.
+    def from_url(
+        cls,
+        url: str,
+        secrets: Mapping[str, str],  # noqa: ARG003
+    ) -> "LocalStorage":
+        """Return the storage of ``local:///absolute/folder``, which needs no secrets.
 
         Raises:
             ValueError: The URL names no absolute folder.
@@ -74,7 +79,8 @@ class LocalStorage:
                         " Please try again."
                     )
                 target.parent.mkdir(parents=True, exist_ok=True)
-                temporary.replace(target)
+                with self._changing():
+                    temporary.replace(target)
             except BaseException:
                 with contextlib.suppress(OSError):
                     temporary.unlink()
@@ -105,18 +111,58 @@ class LocalStorage:
         except OSError as exc:
             raise _failed("read", exc) from exc
 
+    def touch(self, key: BlobKey) -> bool:
+        """Set a blob's time of modification to now."""
+        path = self._path(key)
+        try:
+            if not path.is_file():
+                return False
+            with self._changing():
+                os.utime(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as exc:
+            raise _failed("kept", exc) from exc
+        return True
+
+    def list_blobs(self, prefix: str = "") -> Iterator[StoredBlob]:
+        """Yield the blobs whose key begins with ``prefix``."""
+        try:
+            for folder, _, names in os.walk(self._folder, onerror=_raise_unless_gone):
+                for name in names:
+                    path = Path(folder, name)
+                    key = path.relative_to(self._folder).as_posix()
+                    if is_blob_key(key) and key.startswith(prefix):
+                        with contextlib.suppress(FileNotFoundError):
+                            found = path.stat()
+                            yield StoredBlob(
+                                BlobKey(key), found.st_size, found.st_mtime_ns // 1_000_000
+                            )
+        except OSError as exc:
+            raise _failed("listed", exc) from exc
+
     def download_url(self, key: BlobKey, *, lifetime: timedelta) -> str:  # noqa: ARG002
         """Return the path under which this server serves the blob, at any time."""
         return URL_PREFIX + key
 
-    def delete(self, key: BlobKey) -> None:
-        """Remove a blob."""
+    def delete(self, key: BlobKey, *, unmodified_since_ms: int | None = None) -> bool:
+        """Remove a blob, unless it was put or touched after a time."""
+        path = self._path(key)
         try:
-            self._path(key).unlink(missing_ok=True)
-        except NotADirectoryError:
-            return
+            if not path.is_file():
+                return True
+            with self._changing():
+                if (
+                    unmodified_since_ms is not None
+                    and path.stat().st_mtime_ns // 1_000_000 > unmodified_since_ms
+                ):
+                    return False
+                path.unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
         except OSError as exc:
             raise _failed("deleted", exc) from exc
+        return True
 
     def check(self) -> None:
         """Return if the folder can be written to."""
@@ -128,8 +174,21 @@ class LocalStorage:
         except OSError as exc:
             raise _failed("stored", exc) from exc
 
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Keep other processes from putting, touching and deleting, for an instant.
+
+        Else a blob could be touched between the look at its age and its removal.
+        """
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
     def _path(self, key: BlobKey) -> Path:
-        if not _KEY.fullmatch(key):
+        if not is_blob_key(key):
             raise NotFoundError("There is no such package.")
         return self._folder / key
 
@@ -141,6 +200,11 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _raise_unless_gone(exc: OSError) -> None:
+    if not isinstance(exc, FileNotFoundError):
+        raise exc
 
 
 def _failed(what: str, exc: OSError) -> StorageError:

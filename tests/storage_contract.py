@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import time
 from datetime import timedelta
 from threading import Thread
 from typing import BinaryIO
@@ -36,6 +37,11 @@ def put(storage: BlobStorage, content: bytes, key: BlobKey = KEY) -> None:
     storage.put(key, io.BytesIO(content), size=len(content), content_type="application/zip")
 
 
+def modified_at_ms(storage: BlobStorage) -> int:
+    (blob,) = storage.list_blobs()
+    return blob.modified_at_ms
+
+
 def read(storage: BlobStorage, key: BlobKey = KEY) -> bytes:
     with storage.open(key) as file:
         return file.read()
@@ -43,6 +49,9 @@ def read(storage: BlobStorage, key: BlobKey = KEY) -> bytes:
 
 class StorageContract:
     """Subclasses give a fixture ``storage``: an empty one."""
+
+    clock_step_s = 1.1
+    """After which a time of modification is another: some backends know the second only."""
 
     def test_what_was_put_can_be_read(self, storage: BlobStorage) -> None:
         put(storage, b"content")
@@ -134,6 +143,177 @@ class StorageContract:
                 file.seek(5)
                 assert file.read() == b"56789"
 
+    def test_a_blob_can_be_read_in_pieces_from_anywhere(self, storage: BlobStorage) -> None:
+        content = bytes(range(256)) * 40_000  # some blocks, for backends that have them
+        put(storage, content)
+        with storage.open(KEY) as file:
+            assert file.read(3) == content[:3]
+            assert file.read(5_000_000) == content[3:5_000_003]
+            if file.seekable():
+                assert file.seek(-4, 2) == len(content) - 4
+                assert file.read(100) == content[-4:]
+                assert file.read(1) == b""
+                file.seek(8_000_000)
+                file.seek(10, 1)
+                assert file.tell() == 8_000_010
+                assert file.read(10) == content[8_000_010:8_000_020]
+                file.seek(len(content) + 5)
+                assert file.read(1) == b""
+
+    def test_a_source_that_is_longer_than_said_leaves_nothing(self, storage: BlobStorage) -> None:
+        for size in (7, LARGE - 1):
+            with pytest.raises(StorageError):
+                storage.put(KEY, io.BytesIO(bytes(LARGE)), size=size, content_type="x/y")
+            assert storage.size(KEY) is None
+            assert list(storage.list_blobs()) == []
+
+    def test_a_large_source_that_fails_late_leaves_nothing(self, storage: BlobStorage) -> None:
+        class Broken(OneMegabyteAtMost):
+            def read(self, size: int = -1) -> bytes:
+                if self.left < LARGE // 4:
+                    raise ConnectionError("the client went away")
+                return super().read(size)
+
+        source: BinaryIO = Broken(LARGE)  # type: ignore[assignment] # reads alike
+        with pytest.raises((ConnectionError, StorageError)):
+            storage.put(KEY, source, size=LARGE, content_type="application/zip")
+        assert storage.size(KEY) is None
+        assert list(storage.list_blobs()) == []
+        put(storage, b"content")
+        assert read(storage) == b"content"
+
+    def test_a_blob_of_another_size_is_replaced(self, storage: BlobStorage) -> None:
+        put(storage, b"damaged")
+        put(storage, b"whole content")
+        assert read(storage) == b"whole content"
+
+    def test_writers_of_one_blob_all_succeed(self, storage: BlobStorage) -> None:
+        content = bytes(range(256)) * 40_000
+        failed: list[Exception] = []
+
+        def write() -> None:
+            try:
+                put(storage, content)
+            except (StorageError, NotFoundError) as exc:
+                failed.append(exc)
+
+        writers = [Thread(target=write) for _ in range(4)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert failed == []
+        assert read(storage) == content
+
+    def test_an_empty_storage_lists_nothing(self, storage: BlobStorage) -> None:
+        assert list(storage.list_blobs()) == []
+        storage.check()
+        assert list(storage.list_blobs()) == []
+
+    def test_a_listing_has_every_blob_with_its_size_and_time(self, storage: BlobStorage) -> None:
+        before_ms = int(time.time()) * 1_000
+        expected = {}
+        for number in range(12):
+            key = BlobKey(f"app-{number % 3}/{number}")
+            put(storage, b"x" * number, key)
+            expected[key] = number
+        listed = list(storage.list_blobs())
+        assert len(listed) == len(expected)
+        assert {blob.key: blob.size for blob in listed} == expected
+        assert all(before_ms <= blob.modified_at_ms <= time.time() * 1_000 for blob in listed)
+
+    @pytest.mark.parametrize(
+        ("prefix", "keys"),
+        [
+            ("", {"app/one", "app/two", "app2/three"}),
+            ("app", {"app/one", "app/two", "app2/three"}),
+            ("app/", {"app/one", "app/two"}),
+            ("app/t", {"app/two"}),
+            ("app3/", set()),
+        ],
+    )
+    def test_a_listing_can_be_of_a_prefix(
+        self, storage: BlobStorage, prefix: str, keys: set[str]
+    ) -> None:
+        for key in ("app/one", "app/two", "app2/three"):
+            put(storage, b"content", BlobKey(key))
+        assert {blob.key for blob in storage.list_blobs(prefix)} == keys
+
+    def test_a_deleted_blob_is_not_listed(self, storage: BlobStorage) -> None:
+        put(storage, b"content")
+        storage.delete(KEY)
+        assert list(storage.list_blobs()) == []
+
+    def test_a_touch_renews_the_time_and_nothing_else(self, storage: BlobStorage) -> None:
+        put(storage, b"content")
+        url = storage.download_url(KEY, lifetime=timedelta(hours=1))
+        before = modified_at_ms(storage)
+        time.sleep(self.clock_step_s)
+        assert storage.touch(KEY)
+        assert modified_at_ms(storage) > before
+        assert read(storage) == b"content"
+        assert url.partition("?")[0] in storage.download_url(KEY, lifetime=timedelta(hours=1))
+
+    def test_putting_again_renews_the_time(self, storage: BlobStorage) -> None:
+        put(storage, b"content")
+        before = modified_at_ms(storage)
+        time.sleep(self.clock_step_s)
+        put(storage, b"content")
+        assert modified_at_ms(storage) > before
+        assert read(storage) == b"content"
+
+    def test_an_absent_blob_cannot_be_touched(self, storage: BlobStorage) -> None:
+        assert storage.touch(KEY) is False
+        assert storage.size(KEY) is None
+
+    def test_a_blob_that_is_touched_while_it_is_read_is_read_whole(
+        self, storage: BlobStorage
+    ) -> None:
+        content = bytes(range(256)) * 40_000
+        put(storage, content)
+        with storage.open(KEY) as file:
+            head = file.read(10)
+            time.sleep(self.clock_step_s)
+            storage.touch(KEY)
+            assert head + file.read() == content
+
+    def test_a_blob_touched_since_is_kept_and_an_old_one_deleted(
+        self, storage: BlobStorage
+    ) -> None:
+        put(storage, b"content")
+        seen = modified_at_ms(storage)
+        time.sleep(self.clock_step_s)
+        storage.touch(KEY)
+        assert storage.delete(KEY, unmodified_since_ms=seen) is False
+        assert read(storage) == b"content"
+        assert storage.delete(KEY, unmodified_since_ms=modified_at_ms(storage)) is True
+        assert storage.size(KEY) is None
+        assert storage.delete(KEY, unmodified_since_ms=seen) is True, "an absent one is success"
+
+    def test_of_a_touch_and_a_collection_at_once_only_one_succeeds(
+        self, storage: BlobStorage
+    ) -> None:
+        keys = [BlobKey(f"app/{number}") for number in range(20)]
+        for key in keys:
+            put(storage, b"content", key)
+        seen = max(blob.modified_at_ms for blob in storage.list_blobs())
+        time.sleep(self.clock_step_s)
+        touched: dict[BlobKey, bool] = {}
+        deleted: dict[BlobKey, bool] = {}
+
+        def touch_all() -> None:
+            for key in keys:
+                touched[key] = storage.touch(key)
+
+        toucher = Thread(target=touch_all)
+        toucher.start()
+        for key in reversed(keys):  # they meet on the way
+            deleted[key] = storage.delete(key, unmodified_since_ms=seen)
+        toucher.join()
+        for key in keys:
+            assert touched[key] != deleted[key]
+            assert storage.size(key) == (7 if touched[key] else None)
+
     def test_the_download_url_names_the_key(self, storage: BlobStorage) -> None:
         put(storage, b"content")
         url = storage.download_url(KEY, lifetime=timedelta(hours=1))
@@ -149,6 +329,10 @@ class StorageContract:
             storage.open(BlobKey(key))
         with pytest.raises(NotFoundError):
             put(storage, b"content", BlobKey(key))
+        with pytest.raises(NotFoundError):
+            storage.touch(BlobKey(key))
+        with pytest.raises(NotFoundError):
+            storage.delete(BlobKey(key))
 
     def test_a_working_storage_passes_its_check_and_stays_empty(self, storage: BlobStorage) -> None:
         storage.check()

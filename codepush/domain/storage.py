@@ -1,9 +1,49 @@
 """What a storage plugin must do. ``tests/storage_contract.py`` is the same in code."""
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import BinaryIO, Protocol
 
 from codepush.domain.ids import BlobKey
+
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){0,3}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_blob_key(text: str) -> bool:
+    """Tell whether ``text`` may be a key.
+
+    One to four segments, none of which begins with a dot: a key leads nowhere else as a path or
+    in a URL, and a plugin may keep what is its own under names that begin with a dot.
+    """
+    return _KEY.fullmatch(text) is not None
+
+
+def content_sha256(key: BlobKey) -> str | None:
+    """Return the SHA-256 that a blob's bytes must have, or None where the key does not say.
+
+    A last segment of 64 hexadecimal digits says it.
+    """
+    last = key.rpartition("/")[2]
+    return last if _SHA256.fullmatch(last) else None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """One blob of a listing.
+
+    Attributes:
+        key: Its key.
+        size: In bytes.
+        modified_at_ms: When it was last put or touched, by the storage's clock. Some backends
+            know the second only, rounded down.
+    """
+
+    key: BlobKey
+    size: int
+    modified_at_ms: int
 
 
 class BlobStorage(Protocol):
@@ -20,7 +60,8 @@ class BlobStorage(Protocol):
         """Store ``size`` bytes of ``source``.
 
         Streams: never reads it whole. Durable when it returns. A reader sees the whole blob
-        or none, whatever happens meanwhile.
+        or none, whatever happens meanwhile. Where a blob of this key and size is there already,
+        it may be touched instead, and the source left unread.
         """
         ...
 
@@ -36,6 +77,21 @@ class BlobStorage(Protocol):
         """Return the blob's size in bytes, or None where it is absent."""
         ...
 
+    def touch(self, key: BlobKey) -> bool:
+        """Set the blob's time of modification to now; return False where it is absent.
+
+        Who is about to refer to a blob that is already there touches it first, so that it is not
+        collected in between: see ``delete``.
+        """
+        ...
+
+    def list_blobs(self, prefix: str = "") -> Iterator[StoredBlob]:
+        """Yield all blobs whose key begins with ``prefix``, in any order.
+
+        Blobs that come or go meanwhile may be missing or there.
+        """
+        ...
+
     def download_url(self, key: BlobKey, *, lifetime: timedelta) -> str:
         """Return a URL a device may fetch until ``lifetime`` has passed.
 
@@ -44,8 +100,17 @@ class BlobStorage(Protocol):
         """
         ...
 
-    def delete(self, key: BlobKey) -> None:
-        """Remove a blob. An absent one is success."""
+    def delete(self, key: BlobKey, *, unmodified_since_ms: int | None = None) -> bool:
+        """Remove a blob. An absent one is success.
+
+        Args:
+            key: Its key.
+            unmodified_since_ms: Keep the blob if it was put or touched after this; judged in one
+                step with the removal. Some backends compare whole seconds.
+
+        Returns:
+            False where the blob was kept.
+        """
         ...
 
     def check(self) -> None:

@@ -20,6 +20,8 @@ def storage(tmp_path: Path) -> LocalStorage:
 class TestContract(StorageContract):
     """The whole contract, on local disk."""
 
+    clock_step_s = 0.05
+
 
 def test_nothing_temporary_is_left_after_success_or_failure(
     storage: LocalStorage, tmp_path: Path
@@ -54,6 +56,8 @@ def test_a_disk_that_refuses_is_a_storage_error_with_a_sentence(tmp_path: Path) 
         put(storage, b"content")
     with pytest.raises(StorageError, match="disk refused"):
         storage.check()
+    with pytest.raises(StorageError, match="disk refused"):
+        list(storage.list_blobs())
 
 
 def test_the_url_picks_the_plugin_by_its_scheme(tmp_path: Path) -> None:
@@ -68,7 +72,7 @@ def test_the_url_picks_the_plugin_by_its_scheme(tmp_path: Path) -> None:
         ("local://relative/path", "absolute folder"),
         ("local:///", "absolute folder"),
         ("local:", "absolute folder"),
-        ("ftp://secret@host/x", "no installed storage plugin knows; installed are: local"),
+        ("ftp://secret@host/x", "no installed storage plugin knows; installed are: azure, local"),
     ],
 )
 def test_a_wrong_url_is_refused_with_a_sentence(url: str, sentence: str) -> None:
