@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NPM_STAMP := tests/e2e/node_modules/.installed
+AZURITE_STAMP := tests/azurite/node_modules/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -28,7 +29,13 @@ $(NPM_STAMP): tests/e2e/package.json tests/e2e/package-lock.json
 	  cd tests/e2e && npm ci --silent --no-audit --no-fund && touch node_modules/.installed; \
 	else echo "npm is missing: the tests of published clients will be skipped"; fi
 
-test: $(STAMP) $(NPM_STAMP)
+# A real Azurite, for the tests of the Azure storage plugin; the same holds for it.
+$(AZURITE_STAMP): tests/azurite/package.json tests/azurite/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  cd tests/azurite && npm ci --silent --no-audit --no-fund --ignore-scripts && touch node_modules/.installed; \
+	else echo "npm is missing: the tests of the Azure storage plugin will be skipped"; fi
+
+test: $(STAMP) $(NPM_STAMP) $(AZURITE_STAMP)
 	$(BIN)/pytest -m "not slow and not acceptance" $(ARGS)
 
 acceptance: $(STAMP) $(NPM_STAMP)
@@ -55,4 +62,4 @@ lock: $(STAMP)
 	  --no-header --no-emit-index-url --no-emit-find-links --all-extras setup.cfg -o requirements.lock
 
 clean:
-	rm -rf $(VENV) tests/e2e/node_modules
+	rm -rf $(VENV) tests/e2e/node_modules tests/azurite/node_modules

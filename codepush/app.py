@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from codepush.api import health, login
 from codepush.api.classic.blueprint import classic_blueprints
+from codepush.api.v1 import api as seed
 from codepush.edge import blobs, device
 from codepush.plugins import open_storage
 from codepush.services.clock import Clock, system_clock
@@ -18,6 +20,7 @@ from codepush.store.stores import open_stores
 from codepush.telemetry.logging import configure_logging
 from codepush.web import errors
 from codepush.web.context import EXTENSION
+from codepush.web.quotas import Quotas
 from codepush.web.upload import DrainUnread, SpoolingRequest, spool_folder
 
 if TYPE_CHECKING:
@@ -26,10 +29,18 @@ if TYPE_CHECKING:
 _MAX_FORM_MEMORY_BYTES = 256 * 1024
 
 
+class _Json(DefaultJSONProvider):
+    """JSON with its fields in the order of their schemas."""
+
+    sort_keys = False
+    ensure_ascii = False
+
+
 class CodePushFlask(Flask):
     """Flask, with uploads kept off the memory."""
 
     request_class = SpoolingRequest
+    json_provider_class = _Json
 
 
 def create_app(settings: Settings | None = None, clock: Clock = system_clock) -> Flask:
@@ -54,14 +65,16 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     app.url_map.strict_slashes = False
     spool_folder(settings.data_dir).mkdir(parents=True, exist_ok=True)
     stores = open_stores(connect(settings.redis_url))
-    storage = open_storage(settings.effective_storage_url)
+    storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
     app.extensions[EXTENSION] = build_services(settings, stores, storage, clock)
     app.extensions[f"{EXTENSION}.settings"] = settings
     errors.install(app)
+    Quotas(settings).install(app)
     for blueprint in (health.blueprint, device.blueprint, blobs.blueprint, login.blueprint):
         app.register_blueprint(blueprint)
     for blueprint in classic_blueprints():
         app.register_blueprint(blueprint)
+    seed.install(app)
     _wrap(app, settings)
     return app
 

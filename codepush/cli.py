@@ -4,7 +4,9 @@ import sys
 
 import click
 
+from codepush.commands.organizations import organization
 from codepush.commands.serve import serve, worker
+from codepush.commands.storage import storage
 from codepush.commands.users import token, user
 from codepush.domain.errors import CodePushError
 from codepush.server.errors import ServerError
@@ -21,6 +23,8 @@ codepush.add_command(serve)
 codepush.add_command(worker)
 codepush.add_command(user)
 codepush.add_command(token)
+codepush.add_command(organization)
+codepush.add_command(storage)
 
 
 def main() -> None:

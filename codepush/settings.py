@@ -8,7 +8,7 @@ import importlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 REGISTRATIONS = ("open", "invited", "closed")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+MAX_QUOTA = 100_000_000
 
 
 class SettingsError(Exception):
@@ -37,11 +38,17 @@ class Settings:
     public_url: str
     redis_url: str
     storage_url: str
+    azure_storage_connection_string: str = field(repr=False)
+    azure_storage_key: str = field(repr=False)
     max_package_bytes: int
     history_limit: int
     token_lifetime: timedelta
     audit_lifetime: timedelta
     registration: str
+    quota_user_per_hour: int
+    quota_address_per_hour: int
+    quota_device_per_minute: int
+    quota_redis_url: str
     trusted_proxies: int
     admin_email: str
     log_level: str
@@ -56,6 +63,14 @@ class Settings:
     def effective_storage_url(self) -> str:
         """The storage URL, with the default filled in."""
         return self.storage_url or f"local://{self.data_dir.resolve() / 'blobs'}"
+
+    @property
+    def storage_secrets(self) -> Mapping[str, str]:
+        """The settings that hold secrets of storage plugins, by name; "" where unset."""
+        return {
+            "AZURE_STORAGE_CONNECTION_STRING": self.azure_storage_connection_string,
+            "AZURE_STORAGE_KEY": self.azure_storage_key,
+        }
 
     @property
     def public_path(self) -> str:
@@ -91,13 +106,21 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         web_threads=_integer(values, "WEB_THREADS", 1, 1_000),
         data_dir=_directory(values, "DATA_DIR"),
         public_url=_public_url(values, "PUBLIC_URL"),
-        redis_url=_redis_url(values, "REDIS_URL"),
+        redis_url=_redis_url(values, "REDIS_URL", "Leave it unset for the embedded store."),
         storage_url=_storage_url(values, "STORAGE_URL"),
+        azure_storage_connection_string=values["AZURE_STORAGE_CONNECTION_STRING"],
+        azure_storage_key=values["AZURE_STORAGE_KEY"],
         max_package_bytes=_integer(values, "MAX_PACKAGE_MB", 1, 4_000) * 1_000_000,
         history_limit=_integer(values, "HISTORY_LIMIT", 500, 100_000),
         token_lifetime=timedelta(days=_integer(values, "TOKEN_TTL_DAYS", 1, 3_650)),
         audit_lifetime=timedelta(days=_integer(values, "AUDIT_DAYS", 1, 3_650)),
         registration=_choice(values, "REGISTRATION", REGISTRATIONS),
+        quota_user_per_hour=_integer(values, "QUOTA_USER_PER_HOUR", 0, MAX_QUOTA),
+        quota_address_per_hour=_integer(values, "QUOTA_ADDRESS_PER_HOUR", 0, MAX_QUOTA),
+        quota_device_per_minute=_integer(values, "QUOTA_DEVICE_PER_MINUTE", 0, MAX_QUOTA),
+        quota_redis_url=_redis_url(
+            values, "QUOTA_REDIS_URL", "Leave it unset to count in the server's own store."
+        ),
         trusted_proxies=_integer(values, "TRUSTED_PROXIES", 0, 16),
         admin_email=_email(values, "ADMIN_EMAIL"),
         log_level=_choice(values, "LOG_LEVEL", LOG_LEVELS),
@@ -172,7 +195,7 @@ def _public_url(values: Mapping[str, str], name: str) -> str:
     return text
 
 
-def _redis_url(values: Mapping[str, str], name: str) -> str:
+def _redis_url(values: Mapping[str, str], name: str, otherwise: str) -> str:
     text = values[name]
     if not text:
         return text
@@ -188,7 +211,7 @@ def _redis_url(values: Mapping[str, str], name: str) -> str:
         # The value may hold a password: name the setting only.
         raise SettingsError(
             f"{name} is not a Redis URL; it must look like redis://host:6379/0, rediss://... for"
-            " TLS, or unix:///path/to/socket. Leave it unset for the embedded store."
+            f" TLS, or unix:///path/to/socket. {otherwise}"
         )
     return text
 

@@ -31,6 +31,11 @@ REDIS_URL = ""
 # Where packages are kept. Empty: local disk, in DATA_DIR/blobs.
 STORAGE_URL = ""
 
+# Secrets of the storage account, where STORAGE_URL begins with azure: one of them, or none to use
+# the identity of the machine.
+AZURE_STORAGE_CONNECTION_STRING = ""
+AZURE_STORAGE_KEY = ""
+
 # Largest package a release may upload, in megabytes (1,000,000 bytes).
 MAX_PACKAGE_MB = "200"
 
@@ -47,6 +52,21 @@ AUDIT_DAYS = "365"
 # Who may make an account by POST /api/v1/auth/register: open (everybody who reaches the server),
 # invited (whoever holds an invitation to an organization) or closed (nobody).
 REGISTRATION = "open"
+
+# Requests an hour that each user may make of the management interfaces; 0: any number. An
+# organization may have its own number: codepush organization set-quota.
+QUOTA_USER_PER_HOUR = "1000"
+
+# Requests an hour without a valid access token from each client address (IPv6: from each /64);
+# 0: any number. Devices are not counted.
+QUOTA_ADDRESS_PER_HOUR = "60"
+
+# Requests a minute that all devices of one deployment key may make together; 0: any number.
+QUOTA_DEVICE_PER_MINUTE = "0"
+
+# Redis or Valkey that counts requests, if it is not to be the server's own store: nothing is lost
+# with it, so it need not keep anything on a disk. Empty: the server's own store.
+QUOTA_REDIS_URL = ""
 
 # Number of reverse proxies in front whose X-Forwarded-* headers are believed.
 TRUSTED_PROXIES = "0"

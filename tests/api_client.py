@@ -35,6 +35,11 @@ def bundle(text: str = "1") -> bytes:
     )
 
 
+def lasting_keys(redis: Any) -> set[str]:
+    """Return all keys in the store but counters of requests and of attempts to log in."""
+    return {key for key in redis.scan_iter() if ":quota" not in key and ":attempts" not in key}
+
+
 @dataclass(frozen=True)
 class Account:
     """A user and a token of theirs."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, render_template, request
 
-from codepush.domain.errors import UnauthorizedError
+from codepush.domain.errors import QuotaExceededError, UnauthorizedError
 from codepush.web.body import limit_json
 from codepush.web.context import origin, services
 
@@ -37,7 +37,7 @@ def form() -> str:
 
 
 @blueprint.post("/auth/login")
-def show_key() -> str | tuple[str, int]:
+def show_key() -> str | tuple[str, int] | tuple[str, int, dict[str, str]]:
     """Show a new access key to a person who proved themselves."""
     hostname = request.form.get("hostname", "")[:_LONGEST]
     email = request.form.get("email", "")[:_LONGEST]
@@ -50,6 +50,9 @@ def show_key() -> str | tuple[str, int]:
         )
     except UnauthorizedError as exc:
         return _form(hostname, email=email, error=exc.message), 401
+    except QuotaExceededError as exc:
+        wait = {"Retry-After": str(exc.retry_after_s)}
+        return _form(hostname, email=email, error=exc.message), 429, wait
     expires = datetime.fromtimestamp(session.token.expires_at_ms / 1_000, UTC)
     return render_template(
         "page.html", title="You are logged in", key=session.secret, expires=f"{expires:%Y-%m-%d}"

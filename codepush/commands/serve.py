@@ -61,7 +61,7 @@ def worker() -> None:
 
 def _open_services(url: str, settings: Settings) -> Services:
     configure_logging(settings.log_level, settings.log_format)
-    storage = open_storage(settings.effective_storage_url)
+    storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
     return build_services(settings, open_stores(connect(url)), storage)
 
 

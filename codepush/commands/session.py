@@ -23,5 +23,5 @@ def open_services() -> Iterator[Services]:
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     with store_url(settings) as url:
-        storage = open_storage(settings.effective_storage_url)
+        storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
         yield build_services(settings, open_stores(connect(url)), storage)

@@ -77,6 +77,22 @@ class PackageTooLargeError(CodePushError):
     code = "PayloadTooLarge"
 
 
+class QuotaExceededError(CodePushError):
+    """Too many requests, or too many failed logins, in the current window of time.
+
+    Attributes:
+        retry_after_s: Seconds until the window ends; at least 1.
+    """
+
+    status = 429
+    code = "TooManyRequests"
+
+    def __init__(self, message: str, *, retry_after_s: int):
+        """Keep the sentence, and when to try again."""
+        super().__init__(message)
+        self.retry_after_s = max(1, retry_after_s)
+
+
 class StoreUnavailableError(CodePushError):
     """Redis did not answer; a write may or may not have happened."""
 

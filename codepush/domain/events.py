@@ -21,6 +21,7 @@ class Action(StrEnum):
     APP_RENAMED = "app.renamed"
     APP_DELETED = "app.deleted"
     APP_TRANSFERRED = "app.transferred"
+    APP_MOVED = "app.moved"
     COLLABORATOR_ADDED = "collaborator.added"
     COLLABORATOR_REMOVED = "collaborator.removed"
     DEPLOYMENT_CREATED = "deployment.created"

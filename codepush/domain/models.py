@@ -53,12 +53,15 @@ class Organization:
     Attributes:
         name: Unique on the server without regard to case; a personal one has its user's
             e-mail address for a name.
+        quota_per_hour: Requests an hour for each user whose token carries it; 0 for no limit, None
+            for the server's usual one.
     """
 
     id: OrganizationId
     name: str
     is_personal: bool
     created_at_ms: int
+    quota_per_hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ class Principal:
     Attributes:
         role: Theirs in that organization, or None where they left it.
         address: Where the request came from.
+        quota_per_hour: The organization's, if it has one of its own; 0 for no limit.
     """
 
     user: User
@@ -117,6 +121,7 @@ class Principal:
     role: Role | None
     token: AccessToken
     address: str = ""
+    quota_per_hour: int | None = None
 
     @property
     def actor(self) -> Actor:

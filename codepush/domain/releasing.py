@@ -22,12 +22,14 @@ class Change:
         updated: Releases replaced under their own numbers.
         dropped: Numbers of releases that leave the history.
         cleared: Whether the deployment's metrics go with them.
+        is_repeat: Whether an earlier request of the same kind did it.
     """
 
     added: Release | None = None
     updated: tuple[Release, ...] = ()
     dropped: tuple[int, ...] = ()
     cleared: bool = False
+    is_repeat: bool = False
 
     @property
     def is_empty(self) -> bool:

@@ -13,6 +13,7 @@ from codepush.domain.update_check import UpdateAnswer
 from codepush.edge.wire import ReportSchema, camel_case, either_spelling, snake_case
 from codepush.web.body import json_response, limit_json, read_json
 from codepush.web.context import services
+from codepush.web.quotas import count_device
 
 blueprint = Blueprint("device", __name__)
 blueprint.before_request(limit_json)
@@ -63,8 +64,10 @@ def _check(spell: Callable[[UpdateAnswer], dict[str, Any]]) -> Response:
                 reason="Repeated",
             )
     asked = either_spelling(request.args.to_dict())
+    key = (asked.get("deployment_key") or "").strip()
+    count_device(DeploymentKey(key))
     answer = services().acquisition.check(
-        (asked.get("deployment_key") or "").strip(),
+        key,
         asked.get("app_version") or "",
         package_hash=asked.get("package_hash") or "",
         label=asked.get("label") or "",
@@ -128,6 +131,7 @@ def report_deploy() -> Response:
 
 
 def _count(report: Report) -> Response:
+    count_device(report.key)
     services().reporting.report(report)
     return Response("OK", content_type="text/plain; charset=utf-8")
 

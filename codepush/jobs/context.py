@@ -15,5 +15,5 @@ def services() -> Services:
     """Return the services, over the store that the worker was started with."""
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
-    storage = open_storage(settings.effective_storage_url)
+    storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
     return build_services(settings, open_stores(connect(settings.redis_url)), storage)

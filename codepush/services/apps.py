@@ -1,11 +1,21 @@
-"""Apps: made, renamed, shared, handed over and deleted."""
+"""Apps: made, renamed, shared, handed over, moved and deleted."""
 
-from collections.abc import Iterable
+import functools
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from codepush.domain.errors import ConflictError, ForbiddenError, NotFoundError
 from codepush.domain.events import Action
-from codepush.domain.ids import AppId, DeploymentId, DeploymentKey, UserId, new_id, new_secret
+from codepush.domain.ids import (
+    AppId,
+    DeploymentId,
+    DeploymentKey,
+    OrganizationId,
+    UserId,
+    new_id,
+    new_secret,
+)
 from codepush.domain.models import App, Deployment, Principal, User
 from codepush.domain.names import check_name, fold
 from codepush.domain.permissions import Permission, Role, Scope
@@ -25,11 +35,13 @@ class ListedApp:
 
     Attributes:
         display_name: Its name; ``owner@example.com:name`` where the bare name means another app.
+        organization: Name of the organization it belongs to.
         collaborators: With their permissions, by e-mail address.
     """
 
     app: App
     display_name: str
+    organization: str
     collaborators: tuple[tuple[User, Permission], ...]
 
 
@@ -65,10 +77,7 @@ class Apps:
         check_name(name)
         require_account(principal)
         if principal.role in {None, Role.VIEWER}:
-            raise ForbiddenError(
-                "Your role in the organization does not allow you to add apps. Ask one of its"
-                " owners for the role Developer."
-            )
+            raise _may_not_add()
         app_id = AppId(new_id())
         organization_id = principal.organization_id
         claim = self._stores.apps.claim_name(organization_id, name, app_id)
@@ -127,17 +136,19 @@ class Apps:
 
     def _list(self, principal: Principal, apps: list[App]) -> list[ListedApp]:
         users = self._stores.users.get_many(u for app in apps for u in app.collaborators)
-        names = [app.name for app in apps]
+        bearers = Counter(fold(app.name) for app in apps)
+        find = functools.cache(self._stores.organizations.get)
         listed = []
         for app in sorted(apps, key=lambda app: app.name):
             display = app.name
             is_own = app.organization_id == principal.organization_id
-            if not is_own and names.count(app.name) > 1:
+            if not is_own and bearers[fold(app.name)] > 1:
                 owner = users.get(app.owner_id) if app.owner_id else None
                 display = f"{owner.email}:{app.name}" if owner else app.name
             held = [(users[u], p) for u, p in app.collaborators.items() if u in users]
             held.sort(key=lambda pair: pair[0].email.casefold())
-            listed.append(ListedApp(app, display, tuple(held)))
+            home = find(app.organization_id)
+            listed.append(ListedApp(app, display, home.name if home else "", tuple(held)))
         return listed
 
     def rename(self, principal: Principal, reference: str, name: str) -> App:
@@ -184,10 +195,13 @@ class Apps:
         for user_id in app.collaborators:
             self._stores.users.forget_app(user_id, app.id)
 
-    def transfer(self, principal: Principal, reference: str, email: str) -> None:
+    def transfer(self, principal: Principal, reference: str, email: str) -> App:
         """Move an app into the organization of another user, who becomes its owner.
 
         The old owner stays as a collaborator.
+
+        Returns:
+            The app as it is now.
 
         Raises:
             NotFoundError: There is no such app for this principal, or no such user.
@@ -202,22 +216,73 @@ class Apps:
         if app.owner_id:
             changed[app.owner_id] = Permission.COLLABORATOR
         self._stores.users.note_app(target.id, app.id)
-        destination = target.organization_id
+        return self._hand_over(
+            principal,
+            app,
+            target.organization_id,
+            Action.APP_TRANSFERRED,
+            target=target.email,
+            changed=changed,
+            taken=f'Cannot transfer ownership. An app with name "{app.name}" already exists for the'
+            " given collaborator.",
+        )
+
+    def move(self, principal: Principal, reference: str, organization: str) -> App:
+        """Move an app into another organization of the principal; its collaborators stay.
+
+        Returns:
+            The app as it is now.
+
+        Raises:
+            NotFoundError: There is no such app or organization for this principal.
+            ForbiddenError: The principal is not an owner of the app, may only read in the
+                organization, or has a token that is limited to one app.
+            ConflictError: The app is there already, or another app of its name.
+        """
+        app = self._access.app(principal, reference, Permission.OWNER)
+        require_account(principal)
+        destination, role = self._access.organization(principal, organization)
+        if role is Role.VIEWER:
+            raise _may_not_add()
+        if destination.id == app.organization_id:
+            raise ConflictError("The app belongs to that organization already.")
+        return self._hand_over(
+            principal,
+            app,
+            destination.id,
+            Action.APP_MOVED,
+            target=destination.name,
+            taken=f'Cannot move the app. An app with name "{app.name}" already exists in the'
+            " organization.",
+        )
+
+    def _hand_over(
+        self,
+        principal: Principal,
+        app: App,
+        destination: OrganizationId,
+        action: Action,
+        *,
+        target: str,
+        taken: str,
+        changed: Mapping[UserId, Permission | None] | None = None,
+    ) -> App:
+        """Put an app into an organization; both organizations log it."""
+        changed = changed or {}
+        holders = {
+            u: p for u, p in (dict(app.collaborators) | dict(changed)).items() if p is not None
+        }
+        after = replace(app, organization_id=destination, collaborators=holders)
         events = [
-            self._tell.about_app(
-                principal, Action.APP_TRANSFERRED, app, target=target.email, organization_id=each
-            )
+            self._tell.about_app(principal, action, app, target=target, organization_id=each)
             for each in dict.fromkeys([app.organization_id, destination])
         ]
         if destination == app.organization_id:
             self._stores.apps.update(app, collaborators=changed, events=events)
-            return
+            return after
         claim = self._stores.apps.claim_name(destination, app.name, app.id)
         if claim is None:
-            raise ConflictError(
-                f'Cannot transfer ownership. An app with name "{app.name}" already exists for the'
-                " given collaborator."
-            )
+            raise ConflictError(taken)
         self._stores.organizations.note_log(destination, app.id)
         self._stores.apps.update(
             app,
@@ -227,9 +292,15 @@ class Apps:
             events=events,
         )
         self._stores.apps.give_back_name(app.organization_id, app.name, app.id)
+        return after
 
-    def add_collaborator(self, principal: Principal, reference: str, email: str) -> None:
+    def add_collaborator(
+        self, principal: Principal, reference: str, email: str
+    ) -> tuple[User, Permission]:
         """Share an app with another user.
+
+        Returns:
+            The user and what they may do now.
 
         Raises:
             NotFoundError: There is no such app for this principal, or no such user.
@@ -241,6 +312,7 @@ class Apps:
         self._stores.users.note_app(user.id, app.id)
         event = self._tell.about_app(principal, Action.COLLABORATOR_ADDED, app, target=user.email)
         self._stores.apps.add_collaborator(app, user.id, Permission.COLLABORATOR, event=event)
+        return user, Permission.COLLABORATOR
 
     def remove_collaborator(self, principal: Principal, reference: str, email: str) -> None:
         """Stop sharing an app with a user; everyone may do so for themselves.
@@ -261,6 +333,13 @@ class Apps:
         event = self._tell.about_app(principal, Action.COLLABORATOR_REMOVED, app, target=user.email)
         self._stores.apps.update(app, collaborators={user.id: None}, events=[event])
         self._stores.users.forget_app(user.id, app.id)
+
+
+def _may_not_add() -> ForbiddenError:
+    return ForbiddenError(
+        "Your role in the organization does not allow you to add apps. Ask one of its owners for"
+        " the role Developer."
+    )
 
 
 def _name_taken(name: str) -> ConflictError:

@@ -7,6 +7,7 @@ from codepush.services.access import Access
 from codepush.services.accounts import Accounts
 from codepush.services.acquisition import Acquisition
 from codepush.services.apps import Apps
+from codepush.services.attempts import Attempts
 from codepush.services.audit import Audit
 from codepush.services.clock import Clock, system_clock
 from codepush.services.deployments import Deployments
@@ -69,6 +70,7 @@ def build_services(
             accounts,
             tokens,
             organizations,
+            Attempts(stores),
             audit,
             teller,
             registration=settings.registration,

@@ -9,7 +9,7 @@ from codepush.domain.ids import OrganizationId, Token, hash_token, new_id, new_s
 from codepush.domain.models import Invitation, Organization, Principal, User
 from codepush.domain.names import check_email, check_organization_name, fold
 from codepush.domain.permissions import Role, Scope
-from codepush.services.access import Access, require_account
+from codepush.services.access import Access, no_organization, require_account
 from codepush.services.audit import Audit
 from codepush.services.clock import Clock
 from codepush.services.telling import Teller
@@ -42,6 +42,17 @@ class Organizations:
         require_account(principal, Scope.READ)
         return self._access.organizations(principal)
 
+    def of(self, principal: Principal) -> Organization:
+        """Return the organization that the principal's token carries.
+
+        Raises:
+            NotFoundError: It does not exist any more.
+        """
+        found = self._stores.organizations.get(principal.organization_id)
+        if found is None:
+            raise no_organization(principal.organization_id)
+        return found
+
     def get(
         self, principal: Principal, reference: str, *, manage: bool = False
     ) -> tuple[Organization, Role]:
@@ -63,6 +74,42 @@ class Organizations:
                 "This needs the role Owner or Admin in the organization. Ask one of its owners."
             )
         return organization, role
+
+    def list_all(self) -> list[tuple[Organization, int]]:
+        """Return every organization with the number of its members, by name; for operators."""
+        stores = self._stores
+        users = {user.id: user for user in stores.users.list_all()}
+        ids = {user.organization_id for user in users.values()}
+        for user_id in users:
+            ids.update(stores.organizations.joined(user_id))
+        found = [each for each in map(stores.organizations.get, ids) if each]
+        counted = [
+            (each, len(stores.organizations.members(each.id).keys() & users.keys()))
+            for each in found
+        ]
+        return sorted(counted, key=lambda pair: (fold(pair[0].name), pair[0].id))
+
+    def set_quota(self, reference: str, per_hour: int | None) -> Organization:
+        """Say how many requests an hour each user of an organization may make; for operators.
+
+        Args:
+            reference: Name, whatever its case; id; or for a personal one its user's address.
+            per_hour: The number, 0 for any; None for the server's usual one.
+
+        Raises:
+            NotFoundError: There is no such organization.
+        """
+        organizations = self._stores.organizations
+        user = self._stores.users.find(reference)
+        found = (
+            organizations.find(reference)
+            or organizations.get(OrganizationId(reference))
+            or (organizations.get(user.organization_id) if user else None)
+        )
+        if found is None or (user and not found.is_personal):
+            raise no_organization(reference)
+        organizations.set_quota(found.id, per_hour)
+        return replace(found, quota_per_hour=per_hour)
 
     def create(self, principal: Principal, name: str) -> Organization:
         """Make an organization with the principal as its owner.

@@ -1,13 +1,22 @@
 """Releases: uploaded, promoted, rolled back, changed and cleared."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from codepush.domain import releasing as rules
-from codepush.domain.errors import InvalidParameterError
+from codepush.domain.errors import InvalidParameterError, NotFoundError
 from codepush.domain.events import Action, Event
 from codepush.domain.ids import BlobKey, PackageHash, new_id
-from codepush.domain.models import App, Deployment, History, Principal, Release, ReleaseMethod
+from codepush.domain.models import (
+    App,
+    Counts,
+    Deployment,
+    History,
+    Principal,
+    Release,
+    ReleaseMethod,
+)
 from codepush.domain.permissions import Permission
 from codepush.domain.releasing import Change, ReleaseOverrides
 from codepush.domain.reports import digest
@@ -18,6 +27,26 @@ from codepush.services.packages import examine
 from codepush.services.telling import Teller
 from codepush.store.releases import Once
 from codepush.store.stores import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A release made by a request.
+
+    Attributes:
+        is_repeat: Whether an earlier request with the same idempotency key made it.
+    """
+
+    release: Release
+    is_repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CountedRelease:
+    """A release, and how devices fared with it."""
+
+    release: Release
+    counts: Counts
 
 
 class Releasing:
@@ -58,7 +87,7 @@ class Releasing:
         properties: ReleaseOverrides,
         *,
         idempotency_key: str = "",
-    ) -> Release:
+    ) -> Released:
         """Release an uploaded package.
 
         The package is stored before the release is committed, under a key made from its content,
@@ -113,9 +142,8 @@ class Releasing:
                 blob_key, package.source, size=package.size, content_type=package.content_type
             )
         tell = self._telling(principal, Action.DEPLOYMENT_RELEASED, app, deployment.name)
-        return _added(
-            self._stores.releases.change(app.id, deployment.id, decide, tell=tell, once=once)
-        )
+        change = self._stores.releases.change(app.id, deployment.id, decide, tell=tell, once=once)
+        return Released(_added(change), change.is_repeat)
 
     def promote(
         self,
@@ -127,7 +155,7 @@ class Releasing:
         *,
         label: str | None = None,
         idempotency_key: str = "",
-    ) -> Release:
+    ) -> Released:
         """Release what another deployment of the app has.
 
         Raises:
@@ -165,7 +193,8 @@ class Releasing:
             )
 
         tell = self._telling(principal, Action.DEPLOYMENT_PROMOTED, app, target.name)
-        return _added(self._stores.releases.change(app.id, target.id, decide, tell=tell, once=once))
+        change = self._stores.releases.change(app.id, target.id, decide, tell=tell, once=once)
+        return Released(_added(change), change.is_repeat)
 
     def roll_back(
         self, principal: Principal, reference: str, name: str, *, label: str | None = None
@@ -249,6 +278,28 @@ class Releasing:
         """
         app, deployment = self._deployments.get(principal, reference, name)
         return self._stores.releases.history(app.id, deployment.id).releases
+
+    def counted(self, principal: Principal, reference: str, name: str) -> list[CountedRelease]:
+        """Return all releases of a deployment with their counts, oldest first.
+
+        Raises:
+            NotFoundError: The deployment is not there for this principal.
+        """
+        app, deployment = self._deployments.get(principal, reference, name)
+        history = self._stores.releases.history(app.id, deployment.id)
+        counts = self._stores.reports.counts(app.id, deployment.id)
+        return [CountedRelease(r, counts.get(r.label, Counts())) for r in history.releases]
+
+    def find(self, principal: Principal, reference: str, name: str, label: str) -> CountedRelease:
+        """Return one release of a deployment with its counts.
+
+        Raises:
+            NotFoundError: The deployment or release is not there for this principal.
+        """
+        for found in self.counted(principal, reference, name):
+            if found.release.label == label:
+                return found
+        raise NotFoundError("Release not found for given label.")
 
     def _telling(
         self, principal: Principal, action: Action, app: App, deployment: str

@@ -6,8 +6,10 @@ from codepush.domain.errors import ForbiddenError, InvalidParameterError
 from codepush.domain.events import Action
 from codepush.domain.ids import Token, new_id
 from codepush.domain.models import AccessToken, Organization, Principal, User
+from codepush.domain.permissions import Role
 from codepush.services.access import Access, is_named, no_organization, require_account
 from codepush.services.accounts import Accounts
+from codepush.services.attempts import Attempts
 from codepush.services.audit import Audit
 from codepush.services.organizations import Organizations
 from codepush.services.telling import Teller
@@ -16,10 +18,15 @@ from codepush.services.tokens import Tokens
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who came in, and the token they got, which is shown only now."""
+    """Who came in, and the token they got, which is shown only now.
+
+    Attributes:
+        role: Theirs in the organization that the token is for.
+    """
 
     user: User
     organization: Organization
+    role: Role
     secret: Token
     token: AccessToken
 
@@ -33,6 +40,7 @@ class Sessions:
         accounts: Accounts,
         tokens: Tokens,
         organizations: Organizations,
+        attempts: Attempts,
         audit: Audit,
         teller: Teller,
         *,
@@ -43,6 +51,7 @@ class Sessions:
         self._accounts = accounts
         self._tokens = tokens
         self._organizations = organizations
+        self._attempts = attempts
         self._audit = audit
         self._tell = teller
         self._registration = registration
@@ -90,12 +99,12 @@ class Sessions:
         user, home = self._accounts.add_user(
             email, name=name, organization=organization, password=password
         )
-        session = self._open(user, home, machine=machine, address=address)
+        session = self._open(user, home, Role.OWNER, machine=machine, address=address)
         if not invitation:
             return session
         principal = Principal(user, home.id, None, session.token, address)
-        joined, _ = self._organizations.join(principal, invitation)
-        return self._open(user, joined, machine=machine, address=address)
+        joined, role = self._organizations.join(principal, invitation)
+        return self._open(user, joined, role, machine=machine, address=address)
 
     def log_in(
         self,
@@ -117,12 +126,15 @@ class Sessions:
 
         Raises:
             UnauthorizedError: E-mail address and password prove nobody.
+            QuotaExceededError: Too many attempts failed lately.
             NotFoundError: They belong to no such organization.
         """
+        attempt = self._attempts.begin(email, address)
         user = self._accounts.verify_password(email, password)
-        for found, _ in self._access.organizations_of(user):
+        self._attempts.succeed(attempt)
+        for found, role in self._access.organizations_of(user):
             if is_named(found, organization or user.organization_id):
-                return self._open(user, found, machine=machine, address=address)
+                return self._open(user, found, role, machine=machine, address=address)
         raise no_organization(organization or user.organization_id)
 
     def change_account(
@@ -144,16 +156,13 @@ class Sessions:
         Raises:
             ForbiddenError: Their token may not.
             InvalidParameterError: A value is malformed, or the current password is wrong.
+            QuotaExceededError: It was wrong too often lately.
         """
         require_account(principal)
         user = principal.user
         if password is not None:
-            if user.password_hash and not self._accounts.is_password(user, current_password):
-                raise InvalidParameterError(
-                    "The currentPassword is wrong; the password was not changed.",
-                    parameter="currentPassword",
-                    reason="Wrong",
-                )
+            if user.password_hash:
+                self._prove(principal, current_password)
             self._accounts.set_password(user, password)
         if name is not None:
             user = self._accounts.rename(user, name)
@@ -167,8 +176,19 @@ class Sessions:
         )
         return user
 
+    def _prove(self, principal: Principal, password: str) -> None:
+        """Return if a password is the caller's: with a stolen token, it could be guessed here."""
+        attempt = self._attempts.begin(principal.user.email, principal.address)
+        if not self._accounts.is_password(principal.user, password):
+            raise InvalidParameterError(
+                "The currentPassword is wrong; the password was not changed.",
+                parameter="currentPassword",
+                reason="Wrong",
+            )
+        self._attempts.succeed(attempt)
+
     def _open(
-        self, user: User, organization: Organization, *, machine: str, address: str
+        self, user: User, organization: Organization, role: Role, *, machine: str, address: str
     ) -> Session:
         secret, token = self._tokens.issue(
             user,
@@ -178,4 +198,4 @@ class Sessions:
             is_session=True,
             address=address,
         )
-        return Session(user, organization, secret, token)
+        return Session(user, organization, role, secret, token)

@@ -1,7 +1,7 @@
 """Access tokens: issued, checked, listed and revoked."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from codepush.domain.errors import InvalidParameterError, NotFoundError, UnauthorizedError
@@ -32,6 +32,21 @@ INVALID_TOKEN = (
 EXPIRED_TOKEN = INVALID_TOKEN.replace("is invalid", "has expired")
 MAX_TOKEN_LIFETIME = timedelta(days=36_500)
 _LONGEST_TOKEN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ListedToken:
+    """A token as a list shows it.
+
+    Attributes:
+        organization: Name of the organization it carries.
+        app: Name of the only app that exists for it; the app's id where its user lost the app.
+            None where it is not limited.
+    """
+
+    token: AccessToken
+    organization: str
+    app: str | None
 
 
 class Tokens:
@@ -74,8 +89,8 @@ class Tokens:
             raise UnauthorizedError(INVALID_TOKEN)
         if held.expires_at_ms <= self._clock():
             raise UnauthorizedError(EXPIRED_TOKEN)
-        role = self._stores.organizations.role(held.organization_id, user.id)
-        return Principal(user, held.organization_id, role, held, address)
+        role, quota = self._stores.organizations.standing(held.organization_id, user.id)
+        return Principal(user, held.organization_id, role, held, address, quota)
 
     def issue(
         self,
@@ -180,6 +195,30 @@ class Tokens:
         """
         require_account(principal, Scope.READ)
         return self._stores.tokens.list_of(principal.user.id)
+
+    def describe(self, tokens: Iterable[AccessToken]) -> list[ListedToken]:
+        """Return tokens as a list would show them."""
+        tokens = list(tokens)
+        organizations = {
+            each: self._stores.organizations.get(each)
+            for each in {token.organization_id for token in tokens}
+        }
+        apps = self._stores.apps.get_many(token.app_id for token in tokens if token.app_id)
+        listed = []
+        for token in tokens:
+            home = organizations[token.organization_id]
+            app = apps.get(token.app_id) if token.app_id else None
+            is_theirs = app and (
+                app.organization_id == token.organization_id or token.user_id in app.collaborators
+            )
+            listed.append(
+                ListedToken(
+                    token,
+                    home.name if home else "",
+                    app.name if app and is_theirs else token.app_id,
+                )
+            )
+        return listed
 
     def find(self, principal: Principal, name: str) -> AccessToken:
         """Return one of the caller's tokens by name.

@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Protocol, cast
 
 import redis
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
 
 STORE_ERRORS = (redis.RedisError,)
@@ -26,6 +26,8 @@ _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 _TIMEOUT_S = 15.0
 """Patience with one answer: an fsync on a slow disk may take seconds."""
+
+_QUOTA_TIMEOUT_S = 1.0
 
 
 StreamRows = list[tuple[str, dict[str, str]]]
@@ -52,6 +54,8 @@ class StoreClient(Protocol):
     def xtrim(  # noqa: D102
         self, name: str, maxlen: int | None = None, *, approximate: bool, minid: str | None = None
     ) -> int: ...
+    def zscore(self, name: str, value: str) -> float | None: ...  # noqa: D102
+    def zrem(self, name: str, *values: str) -> int: ...  # noqa: D102
     def expire(self, name: str, time: int) -> bool: ...  # noqa: D102
     def ping(self) -> bool: ...  # noqa: D102
     def pipeline(self, transaction: bool = True) -> Any: ...  # noqa: D102
@@ -73,6 +77,20 @@ def connect(url: str) -> StoreClient:
 def connect_queue(url: str) -> redis.Redis:
     """Return a client for RQ, which wants bytes and long blocking calls."""
     return _client(url, text=False, timeout_s=None)
+
+
+def quota_pool(url: str) -> redis.ConnectionPool:
+    """Return connections for counting requests, which is not worth waiting for.
+
+    A command is sent once more where its connection turns out to be broken, but not after a
+    timeout: a request may be counted twice, which does no harm.
+    """
+    return redis.ConnectionPool.from_url(
+        url,
+        socket_timeout=_QUOTA_TIMEOUT_S,
+        socket_connect_timeout=_QUOTA_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+    )
 
 
 def _client(url: str, *, text: bool, timeout_s: float | None = _TIMEOUT_S) -> redis.Redis:

@@ -11,7 +11,7 @@ key (below ``cp:1:``)           type  contents                                  
 ``{u:USER}:tokens``             hash  token id -> token JSON                         ever
 ``{u:USER}:token-names``        hash  token name -> token id                         ever
 ``{t:SHA256}:token``            str   ``user id|token id`` (index)                   expiry + 1 day
-``{o:ORG}:organization``        hash  name, is_personal                              ever
+``{o:ORG}:organization``        hash  name, is_personal, quota_per_hour              ever
 ``{o:ORG}:members``             hash  user id -> role                                ever
 ``{o:ORG}:app-names``           hash  folded app name -> claim by an app id          ever
 ``{a:APP}:app``                 hash  organization, name, os, platform               app
@@ -31,15 +31,23 @@ key (below ``cp:1:``)           type  contents                                  
 ``{o:ORG}:invitations``         hash  invitation id -> invitation JSON               ever
 ``{i:HASH}:invitation``         str   ``organization id|invitation id`` (index)      its expiry
 ``{e:HASH}:email``              hash  claim by a user id                             ever
+``{e:HASH}:attempts:NETWORK``   zset  login attempt by time, from a known network    15 minutes
+``{e:HASH}:attempts``           zset  login attempt by time, from all others         15 minutes
+``{e:HASH}:known-networks``     zset  network by time of its last login              30 days
+``{q:NETWORK}:attempts``        zset  login attempt by time, whoever was meant       15 minutes
 ``{n:HASH}:organization-name``  hash  claim by an organization id                    ever
 ``{k:HASH}:deployment-key``     hash  claim by ``app id/deployment id``              deployment
 ``{users}:all``                 set   user ids (index)                               ever
+``quota:LIMITER/SUBJECT/...``   str   requests of a subject in its current window    the window
 ``{jobs}:tick:PERIOD``          str   housekeeping of a period was enqueued          2 periods
 ``rq:...``                      ...   RQ's own: queues, jobs, workers                RQ's
 ==============================  ====  =============================================  =============
 
 An *index* may name things that are gone or never came to be; whoever reads one checks against
-the thing itself. A *claim* is explained in ``store/claims.py``.
+the thing itself. A *claim* is explained in ``store/claims.py``. *Attempts* are those that failed,
+and those whose password is being checked right now. The *subject* of a quota is ``{u:USER}``,
+``{u:USER}@ORG`` where the organization has a quota of its own, ``{q:NETWORK}`` or ``{k:HASH}``; the
+rest of that key is made by the library ``limits``, from the quota's size and window.
 """
 
 import hashlib
@@ -212,6 +220,22 @@ def email(address: str) -> str:
     return f"{ROOT}:{{e:{_digest(address.casefold())}}}:email"
 
 
+def attempts(address: str, network: str = "") -> str:
+    """Sorted set: login attempts on an e-mail address; those from one known network if given."""
+    key = f"{ROOT}:{{e:{_digest(address.casefold())}}}:attempts"
+    return f"{key}:{network}" if network else key
+
+
+def known_networks(address: str) -> str:
+    """Sorted set: networks that somebody logged in from with an e-mail address, by time in ms."""
+    return f"{ROOT}:{{e:{_digest(address.casefold())}}}:known-networks"
+
+
+def attempts_from(network: str) -> str:
+    """Sorted set: login attempts from a network."""
+    return f"{ROOT}:{{q:{network}}}:attempts"
+
+
 def organization_name(folded_name: str) -> str:
     """Hash: claim on an organization's name."""
     return f"{ROOT}:{{n:{_digest(folded_name)}}}:organization-name"
@@ -220,6 +244,26 @@ def organization_name(folded_name: str) -> str:
 def deployment_key(key: DeploymentKey) -> str:
     """Hash: claim on a deployment key."""
     return f"{ROOT}:{{k:{_digest(key)}}}:deployment-key"
+
+
+QUOTA = f"{ROOT}:quota"
+"""What the keys of all quotas begin with."""
+
+
+def quota_of_user(user_id: UserId, organization_id: OrganizationId | None = None) -> str:
+    """Subject of a quota: a user, or a user within an organization that has its own quota."""
+    user = f"{{u:{user_id}}}"
+    return f"{user}@{organization_id}" if organization_id else user
+
+
+def quota_of_network(network: str) -> str:
+    """Subject of a quota: whoever asks without a token from a network."""
+    return f"{{q:{network}}}"
+
+
+def quota_of_deployment(key: DeploymentKey) -> str:
+    """Subject of a quota: all devices of a deployment."""
+    return f"{{k:{_digest(key)}}}"
 
 
 def _digest(text: str) -> str:

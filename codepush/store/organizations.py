@@ -14,6 +14,7 @@ from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
 
 _NAME_FIELD = "organization"
+_QUOTA = "quota_per_hour"
 
 
 class OrganizationStore:
@@ -70,6 +71,7 @@ class OrganizationStore:
             name=record["name"],
             is_personal=record["is_personal"] == "1",
             created_at_ms=int(record["created_at_ms"]),
+            quota_per_hour=_quota(record.get(_QUOTA)),
         )
 
     def find(self, name: str) -> Organization | None:
@@ -95,6 +97,26 @@ class OrganizationStore:
         """Return a user's role, or None for a user who is no member."""
         held = self._client.hget(keys.members(organization_id), user_id)
         return Role(held) if held is not None else None
+
+    def standing(
+        self, organization_id: OrganizationId, user_id: UserId
+    ) -> tuple[Role | None, int | None]:
+        """Return a user's role, as ``role`` does, and the organization's quota.
+
+        One round trip: every request with a token asks.
+        """
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.hget(keys.members(organization_id), user_id)
+        pipeline.hget(keys.organization(organization_id), _QUOTA)
+        role, quota = pipeline.execute()
+        return Role(role) if role is not None else None, _quota(quota)
+
+    def set_quota(self, organization_id: OrganizationId, per_hour: int | None) -> None:
+        """Give an organization a quota of its own, 0 for no limit; None for the usual one."""
+        if per_hour is None:
+            self._client.hdel(keys.organization(organization_id), _QUOTA)
+        else:
+            self._client.hset(keys.organization(organization_id), _QUOTA, str(per_hour))
 
     def set_role(self, organization_id: OrganizationId, user_id: UserId, role: Role) -> None:
         """Make a user a member, or give a member another role."""
@@ -184,6 +206,10 @@ class OrganizationStore:
     def joined(self, user_id: UserId) -> list[OrganizationId]:
         """Return the organizations in the user's index; their members know better."""
         return [OrganizationId(t) for t in self._client.smembers(keys.user_organizations(user_id))]
+
+
+def _quota(text: str | None) -> int | None:
+    return int(text) if text is not None else None
 
 
 def _encode(invitation: Invitation) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from codepush.domain.errors import ConflictError, NotFoundError
+from codepush.domain.errors import CodePushError, ConflictError, NotFoundError
 from codepush.domain.events import Event, encode_event
 from codepush.domain.ids import AppId, BlobKey, DeploymentId, PackageHash
 from codepush.domain.models import FULL_ROLLOUT, History, Release, ReleaseMethod
@@ -98,15 +98,21 @@ class ReleaseStore:
         """
         attempt: Change | None = None
         for _ in range(_TRIES):
-            earlier = self._earlier(app_id, once) if once else None
+            earlier = self._earlier(app_id, once, attempt)
             if earlier:
-                return Change(added=earlier)
+                return earlier
             history = self.history(app_id, deployment_id)
             if attempt and attempt.added:
                 for release in history.releases:
                     if release.id == attempt.added.id:
                         return replace(attempt, added=release)
-            attempt = decide(history)
+            try:
+                attempt = decide(history)
+            except CodePushError:  # maybe since the first request of its kind came in between
+                earlier = self._earlier(app_id, once, attempt)
+                if earlier is None:
+                    raise
+                return earlier
             if attempt.is_empty:
                 return attempt
             event = tell(attempt)
@@ -114,9 +120,10 @@ class ReleaseStore:
                 return attempt
         raise ConflictError("Others keep changing this deployment. Please try again in a while.")
 
-    def _earlier(self, app_id: AppId, once: Once) -> Release | None:
-        held = self._client.get(keys.once(app_id, once.request))
-        if held is None:
+    def _earlier(self, app_id: AppId, once: Once | None, attempt: Change | None) -> Change | None:
+        """Return what the first request of its kind did; ``attempt`` was made by this one."""
+        held = self._client.get(keys.once(app_id, once.request)) if once else None
+        if once is None or held is None:
             return None
         record = orjson.loads(held)
         if record["asked"] != once.asked:
@@ -126,7 +133,9 @@ class ReleaseStore:
                 parameter="Idempotency-Key",
                 reason="Used before",
             )
-        return decode_release(record["number"], record["release"])
+        release = decode_release(record["number"], record["release"])
+        is_own = bool(attempt and attempt.added and attempt.added.id == release.id)
+        return Change(added=release, is_repeat=not is_own)
 
     def _commit(
         self,

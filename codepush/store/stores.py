@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from codepush.store.apps import AppStore
+from codepush.store.attempts import AttemptStore
 from codepush.store.audit import AuditStore
 from codepush.store.claims import Claims
 from codepush.store.connection import StoreClient
@@ -28,6 +29,7 @@ class Stores:
     releases: ReleaseStore
     reports: ReportStore
     audit: AuditStore
+    attempts: AttemptStore
 
 
 def open_stores(client: StoreClient) -> Stores:
@@ -44,4 +46,5 @@ def open_stores(client: StoreClient) -> Stores:
         releases=ReleaseStore(client, scripts),
         reports=ReportStore(client, scripts),
         audit=AuditStore(client, scripts),
+        attempts=AttemptStore(client, scripts),
     )

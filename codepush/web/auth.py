@@ -11,18 +11,40 @@ from codepush.services.tokens import INVALID_TOKEN
 from codepush.web.context import services
 
 
+def identify() -> None:
+    """Find out who is asking, before anything else is done for the request.
+
+    Quotas count by it. What is wrong with a token is kept for ``require_token`` to raise: where
+    none is needed, it does not matter.
+    """
+    g.principal = g.refusal = None
+    try:
+        g.principal = services().tokens.authenticate(_bearer_token(), request.remote_addr or "")
+    except UnauthorizedError as exc:
+        g.refusal = exc
+
+
 def require_token() -> None:
-    """Authenticate the request; a ``before_request`` hook of blueprints that need it.
+    """Let nobody pass unknown; a ``before_request`` hook of blueprints that need it.
 
     Raises:
         UnauthorizedError: There is no token, or none that works.
     """
-    g.principal = services().tokens.authenticate(_bearer_token(), request.remote_addr or "")
+    if "refusal" not in g:
+        identify()
+    if g.refusal is not None:
+        raise g.refusal
 
 
 def principal() -> Principal:
-    """Return who is asking; the blueprint has authenticated the request."""
+    """Return who is asking; the blueprint requires a token."""
     found: Principal = g.principal
+    return found
+
+
+def anybody() -> Principal | None:
+    """Return who is asking, or None for somebody without a token that works."""
+    found: Principal | None = g.principal
     return found
 
 

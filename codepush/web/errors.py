@@ -1,13 +1,13 @@
 """Turns what went wrong into the shape that each dialect's clients know.
 
-Clients of the classic and device dialects print the raw body of an error, so theirs are sentences
-in plain text.
+The seed API answers an envelope of JSON. Clients of the classic and device dialects print the raw
+body of an error, so theirs are sentences in plain text.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Response, json, request
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -15,6 +15,7 @@ from codepush.domain.errors import (
     CodePushError,
     InvalidParameterError,
     PackageTooLargeError,
+    QuotaExceededError,
     StorageError,
     StoreUnavailableError,
 )
@@ -23,6 +24,12 @@ from codepush.store.connection import STORE_ERRORS, is_outage
 log = structlog.get_logger(__name__)
 
 Renderer = Callable[[CodePushError], Response]
+
+API_PREFIX = "/api/v1/"
+"""Below it, errors are envelopes."""
+
+_LONGEST_NAME = 200
+"""Characters of a parameter's name that an error repeats."""
 
 
 class _RoutingError(CodePushError):
@@ -34,26 +41,59 @@ class _RoutingError(CodePushError):
         self.code = code
 
 
-_SENTENCES = {
-    400: "The request is malformed. Please check its headers and body.",
-    404: "There is nothing at this address. Please check the server URL and the path.",
-    405: "This address does not take that method.",
-    406: "The server cannot answer in the form that was asked for.",
-    408: "The request took too long to arrive. Please try again.",
-    411: "The request must say how long its body is.",
-    414: "The address is too long.",
-    415: "The body has a media type that is not understood here. Send application/json, or"
-    " multipart/form-data for a package.",
-    416: "The range asked for lies outside of the package.",
-    431: "The request's headers are too large.",
+WRONG_MEDIA_TYPE = (
+    "The body has a media type that is not understood here. Send application/json, or"
+    " multipart/form-data for a package."
+)
+UNFORESEEN = (
+    "The server failed in a way it did not foresee, and has written down why. Please tell its"
+    " operator what you did."
+)
+STORE_AWAY = (
+    "The server's store does not answer right now. If you were changing something, check whether it"
+    " happened before you try again."
+)
+
+_ROUTING = {
+    400: ("BadRequest", "The request is malformed. Please check its headers and body."),
+    404: (
+        "NotFound",
+        "There is nothing at this address. Please check the server URL and the path.",
+    ),
+    405: ("MethodNotAllowed", "This address does not take that method."),
+    406: ("NotAcceptable", "The server cannot answer in the form that was asked for."),
+    408: ("RequestTimeout", "The request took too long to arrive. Please try again."),
+    411: ("LengthRequired", "The request must say how long its body is."),
+    413: ("PayloadTooLarge", "The body of the request is too large."),
+    414: ("UriTooLong", "The address is too long."),
+    415: ("UnsupportedMediaType", WRONG_MEDIA_TYPE),
+    416: ("RangeNotSatisfiable", "The range asked for lies outside of the package."),
+    429: ("TooManyRequests", "There were too many requests. Please wait before the next one."),
+    431: ("HeadersTooLarge", "The request's headers are too large."),
+    500: ("InternalServerError", "The server could not serve this request."),
+    503: ("ServiceUnavailable", "The server cannot serve this request right now."),
 }
+
+
+def error_codes() -> dict[str, int]:
+    """Return every code that an envelope may carry, with its status: a closed list."""
+    codes = {code: status for status, (code, _) in _ROUTING.items()}
+    codes |= {kind.code: kind.status for kind in _kinds(CodePushError)}
+    return dict(sorted(codes.items(), key=lambda pair: (pair[1], pair[0])))
+
+
+def _kinds(base: type[CodePushError]) -> Iterator[type[CodePushError]]:
+    yield base
+    for kind in base.__subclasses__():
+        if kind is not _RoutingError:
+            yield from _kinds(kind)
 
 
 def install(app: Flask) -> None:
     """Register the one handler of each kind of error."""
     app.register_error_handler(CodePushError, _answer)
     app.register_error_handler(ValidationError, lambda exc: _answer(_from_validation(exc)))
-    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(HTTPException, answer_http)
     for kind in STORE_ERRORS:
         app.register_error_handler(kind, _answer_store)
     app.register_error_handler(Exception, _answer_unforeseen)
@@ -64,27 +104,48 @@ def plain_text(error: CodePushError) -> Response:
     return Response(error.message, error.status, content_type="text/plain; charset=utf-8")
 
 
+def envelope(error: CodePushError) -> Response:
+    """Render an error as the seed API's reference has it."""
+    body = {"error": {"code": error.code, "message": error.message, "details": error.details}}
+    response = Response(json.dumps(body), error.status, content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _renderer() -> Renderer:
+    """Return how the dialect of this request renders errors.
+
+    The path is what is left when the path of ``PUBLIC_URL`` is taken off.
+    """
+    return envelope if f"{request.path}/".startswith(API_PREFIX) else plain_text
+
+
 def _answer(error: CodePushError) -> Response:
     if error.status >= 500:
         log.error("request failed", path=request.path, status=error.status, reason=error.message)
-    response = plain_text(error)
+    response = _renderer()(error)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="codepush"'
     if isinstance(error, (StoreUnavailableError, StorageError)):
         response.headers["Retry-After"] = "2"
+    if isinstance(error, QuotaExceededError):
+        response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 
 
-def _answer_http(exc: HTTPException) -> Response:
+def answer_http(exc: HTTPException) -> Response:
+    """Answer what Flask or one of its extensions refused."""
     status = exc.code or 500
     if status < 400:  # a redirect to the proper spelling of a path
+        if _renderer() is envelope:  # an API has one spelling: a name in the path is missing
+            return _answer(_RoutingError(404, *_ROUTING[404]))
         redirect = Response(status=status)
         redirect.headers.extend(exc.get_headers())
         return redirect
     if isinstance(exc, RequestEntityTooLarge):
         return _answer(_too_large(request.max_content_length or 0))
-    message = _SENTENCES.get(status, "The server could not serve this request.")
-    response = _answer(_RoutingError(status, exc.name.replace(" ", ""), message))
+    code, message = _ROUTING.get(status) or _ROUTING[400 if status < 500 else 500]
+    response = _answer(_RoutingError(status, code, message))
     for name, value in exc.get_headers():
         if name.lower() not in {"content-type", "content-length"}:
             response.headers[name] = value
@@ -95,24 +156,14 @@ def _answer_store(exc: Exception) -> Response:
     if not is_outage(exc):
         return _answer_unforeseen(exc)
     log.error("store failed", path=request.path, error=type(exc).__name__, reason=str(exc))
-    return _answer(
-        StoreUnavailableError(
-            "The server's store does not answer right now. If you were changing something, check"
-            " whether it happened before you try again."
-        )
-    )
+    return _answer(StoreUnavailableError(STORE_AWAY))
 
 
 def _answer_unforeseen(exc: Exception) -> Response:
     if isinstance(exc, MemoryError):  # pragma: no cover - let the worker die and be replaced
         raise exc
     log.error("unforeseen error", path=request.path, exc_info=exc)
-    return _answer(
-        CodePushError(
-            "The server failed in a way it did not foresee, and has written down why. Please tell"
-            " its operator what you did."
-        )
-    )
+    return _answer(CodePushError(UNFORESEEN))
 
 
 def _from_validation(exc: ValidationError) -> InvalidParameterError:
@@ -125,7 +176,7 @@ def _from_validation(exc: ValidationError) -> InvalidParameterError:
         if key != "_schema":
             path.append(str(key))
     reason = str(value[0]) if isinstance(value, list) and value else "Invalid"
-    parameter = ".".join(path).removeprefix("packageInfo.") or "body"
+    parameter = ".".join(path).removeprefix("packageInfo.")[:_LONGEST_NAME] or "body"
     return InvalidParameterError(
         f"The {parameter} is not valid: {reason}", parameter=parameter, reason=reason
     )

@@ -11,7 +11,7 @@ from codepush.domain.permissions import Role
 from codepush.services.container import Services
 from codepush.store import keys
 from codepush.store.connection import StoreClient
-from tests.api_client import Account, ApiClient, bundle
+from tests.api_client import Account, ApiClient, bundle, lasting_keys
 
 OWNER_NEEDED = "This action requires Owner permissions on the app!"
 COLLABORATOR_NEEDED = "This action requires Collaborator permissions on the app!"
@@ -58,8 +58,7 @@ def permissions(api: ApiClient, app: str = "App") -> dict[str, str]:
 
 def things(redis: StoreClient) -> set[str]:
     """Return the keys of all that exists; logs of what happened outlive it."""
-    every = redis.scan_iter()  # type: ignore[attr-defined]
-    return {key for key in every if not key.endswith((":log", ":logs"))}
+    return {key for key in lasting_keys(redis) if not key.endswith((":log", ":logs"))}
 
 
 # Making.
@@ -234,7 +233,7 @@ def test_nothing_of_a_deleted_app_stays_in_the_store(api: ApiClient, redis: Stor
     api.report("deploy", api.key(), label="v1", app_version="1.0.0",
                status="DeploymentSucceeded", client_unique_id="d")  # fmt: skip
     api.call("DELETE", "/apps/App", expect=204)
-    left = set(redis.scan_iter()) - before  # type: ignore[attr-defined]
+    left = lasting_keys(redis) - before
     # What is left is what happened, until it is folded into the organization's audit log.
     assert {key.rpartition(":")[2] for key in left} <= {"log", "logs"}
 
@@ -338,6 +337,14 @@ def test_a_bare_name_means_one_s_own_app_first(api: ApiClient, bob: ApiClient) -
     assert bob.key("App") == bob.key("bob@example.com:App")
     assert bob.key("alice@example.com:App") == api.key("App") != bob.key("App")
     assert names(api) == ["App"]
+
+
+def test_every_name_listed_means_the_app_it_stands_for(api: ApiClient, bob: ApiClient) -> None:
+    api.add_app("app")
+    bob.add_app("App")
+    share(api, app="app")
+    keys = {bob.key(name) for name in names(bob)}
+    assert keys == {api.key("app"), bob.key("bob@example.com:App")}
 
 
 def test_a_bare_name_means_the_single_shared_app_of_that_name(

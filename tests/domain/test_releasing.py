@@ -574,6 +574,12 @@ def test_the_newest_settled_release_of_a_range_is_kept_below_an_unfinished_one()
     assert kept == [2, 3, 4, 5, 6, 7]
 
 
+def test_a_range_for_each_release_cannot_grow_a_history_without_bound() -> None:
+    releases = tuple(rel(n, f"1.0.{n}") for n in range(1, 51))
+    kept = [r.number for r in rules.kept_beyond_limit(releases, 5)]
+    assert kept == list(range(41, 51))
+
+
 def test_a_release_over_the_limit_drops_what_nobody_needs() -> None:
     history = past(rel(1, "1.0.0"), *(rel(n, "2.0.0") for n in range(2, 5)))
     change = add(history, new("2.0.0"), limit=3)

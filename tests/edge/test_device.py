@@ -10,12 +10,14 @@ import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis import exceptions
 from werkzeug.test import TestResponse
 
 from codepush.domain.rollout import bucket
 from codepush.services.container import Services
 from codepush.store.connection import StoreClient
-from tests.api_client import Account, ApiClient, bundle
+from codepush.store.reports import ReportStore
+from tests.api_client import Account, ApiClient, bundle, lasting_keys
 
 CAMEL = "/updateCheck"
 SNAKE = "/v0.1/public/codepush/update_check"
@@ -377,12 +379,12 @@ def test_a_parameter_given_twice_is_400(http: FlaskClient, key: str, path: str, 
 
 
 def test_a_check_leaves_no_trace_in_the_store(api: ApiClient, key: str, redis: StoreClient) -> None:
-    before = snapshot(redis)
+    before = lasting_keys(redis)
     for version in ("1.0.0", "2.0.0"):
         for label in ("", "v1", "v99"):
             api.check(key, version, label=label, client_unique_id=f"d-{version}-{label}")
     check(api.http, SNAKE, 404, deployment_key="x" * 30, app_version="1.0.0")
-    assert snapshot(redis) == before
+    assert lasting_keys(redis) == before
 
 
 # Web views.
@@ -413,10 +415,6 @@ def test_a_web_view_of_any_origin_may_ask(http: FlaskClient, path: str) -> None:
 
 
 # Reports.
-
-
-def snapshot(redis: Any) -> set[str]:
-    return set(redis.scan_iter())
 
 
 @dataclass
@@ -529,7 +527,7 @@ def test_a_device_moves_from_its_binary_to_a_label_and_back(fleet: Fleet) -> Non
 def test_a_device_moves_between_binary_versions(fleet: Fleet) -> None:
     fleet.runs("d", version="1.0.0")
     fleet.runs("d", version="1.1.0")
-    assert fleet.active() == {"1.1.0": 1}
+    assert fleet.metrics() == {"1.1.0": {"active": 1}}, "nothing is left of what nobody runs"
 
 
 def test_the_server_s_own_record_decides_where_a_device_was(fleet: Fleet) -> None:
@@ -666,6 +664,28 @@ def test_a_replayed_move_between_deployments_changes_nothing(
     assert (fleet.active(), production.active()) == ({"v2": 1}, {})
 
 
+def test_a_report_repeated_after_a_failure_still_takes_the_device_off_the_other_deployment(
+    fleet: Fleet, production: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise exceptions.ConnectionError("The store went away between the two steps.")
+
+    fleet.runs("d", "v1")
+    body = {
+        "app_version": "1.0.0",
+        "client_unique_id": "d",
+        "label": "v1",
+        "status": "DeploymentSucceeded",
+        "previous_deployment_key": fleet.key,
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(ReportStore, "leave", fail)
+        production.send("deploy", 503, **body)
+    assert (fleet.active(), production.active()) == ({"v1": 1}, {"v1": 1})
+    production.send("deploy", **body)
+    assert (fleet.active(), production.active()) == ({}, {"v1": 1})
+
+
 def test_a_device_that_says_its_own_deployment_came_before_stays(fleet: Fleet) -> None:
     fleet.runs("d", "v1", previous_deployment_key=fleet.key)
     fleet.runs("d", "v2", previous_deployment_key=fleet.key)
@@ -683,10 +703,10 @@ def test_a_previous_deployment_that_is_none_does_not_matter(
     fleet: Fleet, redis: StoreClient, previous: str | None
 ) -> None:
     fleet.runs("first", "v1")
-    before = snapshot(redis)
+    before = lasting_keys(redis)
     fleet.runs("d", "v1", previous_deployment_key=previous)
     assert fleet.active() == {"v1": 2}
-    assert snapshot(redis) == before
+    assert lasting_keys(redis) == before
 
 
 @pytest.mark.parametrize(
@@ -694,22 +714,22 @@ def test_a_previous_deployment_that_is_none_does_not_matter(
 )
 def test_an_unknown_label_creates_nothing(fleet: Fleet, redis: StoreClient, label: str) -> None:
     fleet.runs("first", "v1")
-    keys, metrics = snapshot(redis), fleet.metrics()
+    keys, metrics = lasting_keys(redis), fleet.metrics()
     for device in ("d", "first", None):
         fleet.runs(device, label)
         fleet.failed(device, label)
         fleet.downloaded(device, label)
     assert fleet.metrics() == metrics
-    assert snapshot(redis) == keys
+    assert lasting_keys(redis) == keys
 
 
 def test_the_first_report_of_an_unknown_label_creates_no_keys(
     fleet: Fleet, redis: StoreClient
 ) -> None:
-    before = snapshot(redis)
+    before = lasting_keys(redis)
     fleet.runs("d", "v9")
     fleet.downloaded("d", "v9")
-    assert snapshot(redis) == before
+    assert lasting_keys(redis) == before
     assert fleet.metrics() == {}
 
 
@@ -717,24 +737,24 @@ def test_the_first_report_of_an_unknown_label_creates_no_keys(
 def test_a_deploy_report_with_an_unknown_key_is_404_and_creates_nothing(
     http: FlaskClient, redis: StoreClient, path: str
 ) -> None:
-    before = snapshot(redis)
+    before = lasting_keys(redis)
     body = {"deploymentKey": "x" * 30, "appVersion": "1.0.0", "clientUniqueId": "d"}
     response = http.post(path, json=body)
     assert response.status_code == 404
     assert response.get_data(as_text=True) == UNKNOWN_KEY
-    assert snapshot(redis) == before
+    assert lasting_keys(redis) == before
 
 
 @BOTH_DOWNLOADS
 def test_a_download_report_with_an_unknown_key_is_404_and_creates_nothing(
     http: FlaskClient, redis: StoreClient, path: str
 ) -> None:
-    before = snapshot(redis)
+    before = lasting_keys(redis)
     body = {"deployment_key": "x" * 30, "label": "v1", "client_unique_id": "d"}
     response = http.post(path, json=body)
     assert response.status_code == 404
     assert response.get_data(as_text=True) == UNKNOWN_KEY
-    assert snapshot(redis) == before
+    assert lasting_keys(redis) == before
 
 
 @pytest.mark.parametrize(
@@ -765,7 +785,7 @@ def test_a_download_report_with_an_unknown_key_is_404_and_creates_nothing(
 def test_a_deploy_report_that_lacks_something_is_400_with_the_known_sentence(
     fleet: Fleet, redis: StoreClient, fields: dict[str, Any], sentence: str, camel: bool
 ) -> None:
-    before = snapshot(redis)
+    before = lasting_keys(redis)
     fields = {name: fleet.key if value == "KEY" else value for name, value in fields.items()}
     if not camel:
         names = {old: new for new, old in CAMEL_NAMES.items()}
@@ -774,7 +794,7 @@ def test_a_deploy_report_that_lacks_something_is_400_with_the_known_sentence(
     assert response.status_code == 400
     assert response.get_data(as_text=True) == sentence
     assert response.content_type == "text/plain; charset=utf-8"
-    assert snapshot(redis) == before
+    assert lasting_keys(redis) == before
 
 
 @pytest.mark.parametrize(

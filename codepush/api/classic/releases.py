@@ -39,7 +39,7 @@ def release(app: str, deployment: str) -> Response:
     )
     made = services().releasing.release(principal(), target, upload, overrides(info))
     path = f"/apps/{quote(app, safe='')}/deployments/{quote(deployment, safe='')}"
-    return json_response({"package": wire.release(made)}, 201, path)
+    return json_response({"package": wire.release(made.release)}, 201, path)
 
 
 def patch(app: str, deployment: str) -> Response:
@@ -66,7 +66,7 @@ def promote(app: str, deployment: str, target: str) -> Response:
     made = services().releasing.promote(
         principal(), app, deployment, target, overrides(info), label=info.get("label") or None
     )
-    return json_response({"package": wire.release(made)}, 201)
+    return json_response({"package": wire.release(made.release)}, 201)
 
 
 def roll_back(app: str, deployment: str, label: str = "") -> Response:
