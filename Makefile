@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Tests that run side by side.
+JOBS ?= 2
 NPM_STAMP := tests/e2e/node_modules/.installed
 AZURITE_STAMP := tests/azurite/node_modules/.installed
 
@@ -36,7 +38,7 @@ $(AZURITE_STAMP): tests/azurite/package.json tests/azurite/package-lock.json
 	else echo "npm is missing: the tests of the Azure storage plugin will be skipped"; fi
 
 test: $(STAMP) $(NPM_STAMP) $(AZURITE_STAMP)
-	$(BIN)/pytest -m "not slow and not acceptance" $(ARGS)
+	$(BIN)/pytest -n $(JOBS) -m "not slow and not acceptance" $(ARGS)
 
 acceptance: $(STAMP) $(NPM_STAMP)
 	@test -n "$(BUNDLES)" || { echo 'Say where: make acceptance BUNDLES=folder'; exit 2; }

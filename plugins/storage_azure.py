@@ -201,7 +201,7 @@ class AzureStorage:
     def check(self) -> None:
         """Stage one byte that is never committed, and get ready to sign URLs.
 
-        That needs the permission to write, but leaves nothing to be seen, versioned or paid for.
+        That needs the permission to write, but leaves nothing to be seen, listed or versioned.
         """
         probe = self._container.get_blob_client(_PROBE)
         self._write(lambda: probe.stage_block(_block_id(0, b"?"), b"?", **_QUICK))

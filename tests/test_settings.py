@@ -15,6 +15,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert settings.max_package_bytes == 200_000_000
     assert settings.history_limit == 500
     assert settings.token_lifetime == timedelta(days=60)
+    assert (settings.quota_user_per_hour, settings.quota_address_per_hour) == (1_000, 60)
+    assert (settings.quota_device_per_minute, settings.quota_redis_url) == (0, "")
     assert settings.local_url == "http://127.0.0.1:3000"
 
 
@@ -69,6 +71,13 @@ def test_an_ipv6_address_is_bracketed_in_urls() -> None:
         ("MAX_PACKAGE_MB", "1e9"),
         ("HISTORY_LIMIT", "499"),
         ("TOKEN_TTL_DAYS", "0"),
+        ("QUOTA_USER_PER_HOUR", "-1"),
+        ("QUOTA_USER_PER_HOUR", "1000/hour"),
+        ("QUOTA_USER_PER_HOUR", "100000001"),
+        ("QUOTA_ADDRESS_PER_HOUR", "sixty"),
+        ("QUOTA_DEVICE_PER_MINUTE", "0.5"),
+        ("QUOTA_REDIS_URL", "localhost:6379"),
+        ("QUOTA_REDIS_URL", "redis://:secret@host:port"),
         ("TRUSTED_PROXIES", "-1"),
         ("TRUSTED_PROXIES", "yes"),
         ("ADMIN_EMAIL", "admin"),

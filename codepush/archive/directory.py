@@ -180,7 +180,7 @@ def _check_packing(entry: Entry, disk: int) -> None:
     if disk:
         raise refused_entry(raw, "on another disk; a package must be one whole file.")
     if entry.method == zipformat.STORED:
-        if flags & zipformat.FLAG_DESCRIPTOR:
+        if flags & zipformat.FLAG_DESCRIPTOR and not entry.is_folder:  # which is left out
             raise refused_entry(
                 raw, "that is stored with its size behind it, where Android cannot find its end."
             )

@@ -7,8 +7,8 @@ from codepush.archive import zipformat
 from codepush.archive.refusals import refused
 
 MAX_ENTRIES = 20_000
-MAX_DIRECTORY_BYTES = 6_000_000
-"""Bounds what names take in memory: about 250 bytes each for the most entries allowed."""
+MAX_DIRECTORY_BYTES = 4_000_000
+"""Bounds what names take in memory: 200 bytes each, for the most entries allowed."""
 
 _MAX_COMMENT_BYTES = 0xFFFF
 _NONE_16, _NONE_32 = 0xFFFF, 0xFFFFFFFF

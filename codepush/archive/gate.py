@@ -3,7 +3,7 @@
 import hashlib
 import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,8 +41,8 @@ def inspect(source: BinaryIO, spool: Path | None = None) -> Inspection:
     directory = read_directory(source, end)
     check_distinct([entry.path for entry in directory.entries])
     check_layout(source, directory)
-    kept = [entry for entry in directory.entries if _is_kept(entry)]
-    if not any(is_hashed(entry.path) for entry in kept):
+    kept = [entry.path for entry in directory.entries if _is_kept(entry)]
+    if not any(map(is_hashed, kept)):
         raise refused("has no files in it; release a folder that has some.")
     if directory.is_plain and len(kept) == len(directory.entries):
         return _verify(source, directory, size)
@@ -74,11 +74,18 @@ def _is_kept(entry: Entry) -> bool:
     return not entry.is_folder and not entry.path.startswith(MACOS_FOLDER)
 
 
+def _taken(directory: Directory) -> Iterator[Entry]:
+    """Yield all entries and let each go: very many take more memory than their contents do."""
+    directory.entries.reverse()
+    while directory.entries:
+        yield directory.entries.pop()
+
+
 def _verify(source: BinaryIO, directory: Directory, size: int) -> Inspection:
     """Check the contents of a zip that can stay as it is, and hash it on the way."""
     digest = hashlib.sha256()
     files = []
-    for entry in directory.entries:
+    for entry in _taken(directory):
         source.seek(entry.offset)
         digest.update(source.read(entry.data_offset - entry.offset))
         sha256 = _check_contents(source, entry, digest.update)
@@ -94,7 +101,7 @@ def _rewrite(source: BinaryIO, directory: Directory, spool: Path | None) -> Insp
     try:
         writer = ZipWriter(target)
         files = []
-        for entry in directory.entries:
+        for entry in _taken(directory):
             source.seek(entry.data_offset)
             if not _is_kept(entry):
                 _check_contents(source, entry, ignore)

@@ -47,11 +47,12 @@ class ZipWriter:
         self._offset += len(chunk)
 
     def finish(self) -> tuple[int, str]:
-        """Write the directory; return the size and the hex SHA-256 of the zip."""
+        """End the zip with its directory; return its size and hex SHA-256."""
         begin = self._offset
         for header in self._directory:
             self.write(header)
-        size = self._offset - begin
-        self.write(zipformat.end_record(len(self._directory), size, begin))
+        size, count = self._offset - begin, len(self._directory)
+        self._directory.clear()
+        self.write(zipformat.end_record(count, size, begin))
         self._file.flush()
         return self._offset, self._digest.hexdigest()

@@ -105,7 +105,8 @@ class QuotaStorage(RedisStorage):
             return
         ends_s = time.monotonic() + window.left_ms / 1_000
         with self._lock:
-            self._full[key] = (window.used, window.ends_at_s, ends_s)
+            # The end that was told first: rounding would put it off a little with each refusal.
+            self._full.setdefault(key, (window.used, window.ends_at_s, ends_s))
             if len(self._full) > _MOST_FULL:
                 self._full.popitem(last=False)
 

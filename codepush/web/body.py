@@ -23,7 +23,20 @@ def read_json(schema: Schema) -> dict[str, Any]:
         InvalidParameterError: It is no JSON object.
         ValidationError: The schema refuses it.
     """
-    return load(schema, parse_object(request.get_data(cache=False) or b"{}", "body"))
+    return load(schema, parse_object(read_body() or b"{}", "body"))
+
+
+def read_body() -> bytes:
+    """Return the request's body, which ``limit_json`` bounds.
+
+    Raises:
+        RequestEntityTooLarge: It is over the limit.
+    """
+    text = request.get_data(cache=False)
+    if len(text) == request.max_content_length:
+        # A body in chunks ends here without an error, unless one asks for more of it.
+        request.stream.read(1)
+    return text
 
 
 def parse_object(text: bytes | str, name: str) -> dict[str, Any]:

@@ -137,8 +137,6 @@ def answer_http(exc: HTTPException) -> Response:
     """Answer what Flask or one of its extensions refused."""
     status = exc.code or 500
     if status < 400:  # a redirect to the proper spelling of a path
-        if _renderer() is envelope:  # an API has one spelling: a name in the path is missing
-            return _answer(_RoutingError(404, *_ROUTING[404]))
         redirect = Response(status=status)
         redirect.headers.extend(exc.get_headers())
         return redirect

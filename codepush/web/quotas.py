@@ -46,7 +46,8 @@ class _Limiter(Limiter):
     ) -> None:
         if is_counted(request.path):
             identify()
-            super()._check_request_limit(callable_name, in_middleware)
+            if _limit():
+                super()._check_request_limit(callable_name, in_middleware)
 
 
 class Quotas:

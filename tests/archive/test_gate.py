@@ -203,6 +203,9 @@ REWRITTEN: dict[str, Callable[[], bytes]] = {
     "folders with backslashes": lambda: build(
         A, Entry("CodePush\\assets\\", b""), Entry("CodePush/b", b"2")
     ),
+    "folders with data descriptors": lambda: build(
+        described(b"", name="CodePush/", method=STORED), A, Entry("CodePush/b", b"2")
+    ),
     "macOS's folder": lambda: build(
         Entry("__MACOSX/", b"", STORED),
         A,

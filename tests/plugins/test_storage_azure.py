@@ -356,7 +356,7 @@ def test_an_azure_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(StorageError, match="did not answer"):
         storage.check()
-    assert time.monotonic() - began < 3, "readiness is asked for again anyway"
+    assert time.monotonic() - began < 8, "readiness is asked for again anyway"
 
 
 class NotAzure(BaseHTTPRequestHandler):

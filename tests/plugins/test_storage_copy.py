@@ -206,7 +206,7 @@ def test_a_target_that_fails_stops_the_copy(
     began = time.monotonic()
     with pytest.raises(StorageError, match="did not answer"):
         copy.run(plan, lambda _: seen.release(), jobs=4)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30, "it does not try the other 199 one by one"
     own.start()
     assert copy.absent(plan, copy.run(copy.plan(), lambda _: None, jobs=4)) == []
     assert contents(target) == contents(local)
@@ -216,13 +216,17 @@ def test_a_target_that_fails_stops_the_copy(
 @pytest.mark.parametrize(
     ("source", "target", "words"),
     [
-        ("ftp://x", "local:///tmp/x", "FROM begins with 'ftp'"),
-        ("local:///tmp/x", "s4://x", "TO begins with 's4'"),
-        ("local:x", "local:///tmp/x", "FROM cannot be used: it must name an absolute folder"),
-        ("local:///tmp/x", "azure://a/b?key=secret", "TO cannot be used"),
-        ("local:///tmp/x", "local:///dev/null", "disk refused"),
+        ("ftp://x", "local:///nonexistent/x", "FROM begins with 'ftp'"),
+        ("local:///nonexistent/x", "s4://x", "TO begins with 's4'"),
         (
-            "local:///tmp/x",
+            "local:x",
+            "local:///nonexistent/x",
+            "FROM cannot be used: it must name an absolute folder",
+        ),
+        ("local:///nonexistent/x", "azure://a/b?key=secret", "TO cannot be used"),
+        ("local:///nonexistent/x", "local:///dev/null", "disk refused"),
+        (
+            "local:///nonexistent/x",
             "azure://myaccount/packages?retries=0&endpoint=http://127.0.0.1:1/myaccount",
             "did not answer",
         ),

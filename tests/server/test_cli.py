@@ -48,7 +48,7 @@ def test_serve_says_where_it_is_and_stops_at_ctrl_c(processes: Processes) -> Non
     while "CodePush server is ready at" not in "".join(lines):
         lines.append(process.stdout.readline())
         assert lines[-1], process.communicate()
-    assert f"CodePush server is ready at http://localhost:{processes.port}" in "".join(lines)
+    assert f"CodePush server is ready at http://127.0.0.1:{processes.port}" in "".join(lines)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 0

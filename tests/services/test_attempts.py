@@ -200,3 +200,16 @@ def test_the_page_says_when_to_try_again(services: Services, http: FlaskClient) 
     text = page.get_data(as_text=True)
     assert "Please try again in 15 min." in text
     assert PASSWORD not in text
+
+
+def test_the_seed_api_says_so_in_its_envelope(services: Services, http: FlaskClient) -> None:
+    body = {"email": ALICE, "password": "wrong"}
+    for _ in range(10):
+        assert http.post("/api/v1/auth/login", json=body).status_code == 401
+    refused = http.post("/api/v1/auth/login", json=body | {"password": PASSWORD})
+    assert refused.status_code == 429
+    assert refused.get_json()["error"]["code"] == "TooManyRequests"
+    assert 880 <= int(refused.headers["Retry-After"]) <= 900
+    # One count for all dialects.
+    form = {"email": ALICE, "password": PASSWORD}
+    assert http.post("/auth/login", data=form).status_code == 429

@@ -175,9 +175,10 @@ def test_patches_promotes_clears_and_releases_at_once_neither_lose_nor_resurrect
                 principal, "App", "Staging", overrides, only_up=False
             )
         if what == "promote":
-            return what, services.releasing.promote(
+            made = services.releasing.promote(
                 principal, "App", "Staging", "Production", ReleaseOverrides()
             )
+            return what, made.release
         if what == "clear":
             services.releasing.clear(principal, "App", "Staging")
             return what, None

@@ -163,6 +163,8 @@ def test_every_answer_to_a_user_has_the_headers(
     note(alice.call("GET", "/apps/Other"), 404)
     note(alice.call("GET", "/nothing/here"), 404)
     note(alice.call("GET", "/api/v1/nothing"), 404)
+    note(alice.call("GET", "/api/v1/apps"), 200)
+    note(alice.call("POST", "/api/v1/apps", {"name": 1}), 400)
     note(alice.call("PUT", "/apps"), 405)
     note(alice.call("POST", "/apps", body), 409)
     note(alice.call("POST", "/apps", data=b"[" * 70_000), 413)
@@ -189,6 +191,9 @@ def test_every_answer_to_a_stranger_has_the_headers(make: Make) -> None:
         ("PUT", "/apps", 405),
         ("GET", "/nothing/here", 404),
         ("GET", "/api/v1/nothing", 404),
+        ("GET", "/api/v1/apps", 401),
+        ("PUT", "/api/v1/apps", 405),
+        ("POST", "/api/v1/auth/login", 400),
         ("GET", "/v0.1/legacy/apps", 401),
         ("OPTIONS", "/apps", 401),
         ("HEAD", "/apps", 401),
@@ -355,6 +360,34 @@ def test_after_the_window_counting_begins_anew(make: Make, monkeypatch: pytest.M
         assert refused.headers["Retry-After"] == "1"
         assert math.ceil(time.time()) >= int(refused.headers["X-RateLimit-Reset"]) - 1
         time.sleep(1.0)
+
+
+def test_a_flood_does_not_put_off_the_end_of_its_window(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quotas, "WINDOW", "2 second")
+    world = make(quota_address_per_hour=1)
+    began = time.monotonic()
+    world.call("GET", "/apps", expect=401)
+    refused = 0
+    while world.call("GET", "/apps").status_code == 429:
+        refused += 1
+    assert refused > 10
+    assert 1.9 < time.monotonic() - began < 2.3
+
+
+def test_a_process_remembers_only_so_many_full_windows(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota_store, "_MOST_FULL", 3)
+    world = make(quota_address_per_hour=1, trusted_proxies=1)
+    for number in range(1, 9):
+        for status in (401, 429, 429):
+            headers = {"X-Forwarded-For": f"192.0.2.{number}"}
+            world.call("GET", "/apps", headers=headers, expect=status)
+    (limiter,) = world.app.extensions["limiter"]
+    assert len(limiter.storage._full) == 3
+    world.call("GET", "/apps", headers={"X-Forwarded-For": "192.0.2.1"}, expect=429)
 
 
 def test_workers_count_together_and_remaining_never_goes_up(make: Make) -> None:

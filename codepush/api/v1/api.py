@@ -4,11 +4,11 @@ import http
 from importlib import metadata
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask_smorest import Api
 from flask_smorest.spec import FlaskPlugin
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Rule
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import RequestRedirect, Rule
 
 from codepush.api.v1 import (
     account,
@@ -133,6 +133,14 @@ def install(app: Flask) -> None:
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
     meta.install(app, _in_order(api.spec.to_dict()))
+    app.before_request(_refuse_redirects)
+
+
+def _refuse_redirects() -> None:
+    """Let ``/apps//deployments`` mean nothing, rather than an app named ``deployments``."""
+    is_redirect = isinstance(request.routing_exception, RequestRedirect)
+    if is_redirect and request.path.startswith(f"{parameters.PREFIX}/"):
+        raise NotFound
 
 
 def _in_order(document: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import http
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeVar
 
-from flask import Request, request
+from flask import Request, Response, request
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
@@ -19,7 +19,7 @@ from codepush.api.v1.schemas.base import (
     example_of,
 )
 from codepush.web.auth import require_token
-from codepush.web.body import limit_json, parse_object
+from codepush.web.body import limit_json, parse_object, read_body
 
 View = TypeVar("View", bound=Callable[..., Any])
 Links = Mapping[str, tuple[str, Mapping[str, str]]]
@@ -44,7 +44,7 @@ class _Parser(FlaskParser):
 
     def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002
         """Return the JSON object in the body; no body is an empty object."""
-        text = req.get_data(cache=False)
+        text = read_body()
         if not text:
             return {}
         if req.mimetype != JSON:
@@ -80,6 +80,7 @@ class SeedBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest has no ty
         self.before_request(limit_json)
         self.before_request(self._authenticate)
         self.url_value_preprocessor(_rename)
+        self.after_request(_keep_out_of_caches)
 
     def _authenticate(self) -> None:
         if request.endpoint not in self._open:
@@ -168,6 +169,11 @@ def _rename(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     values = values if values is not None else {}
     for name in list(values):
         values[parameters.PATH_PARAMETERS[name][0]] = values.pop(name)
+
+
+def _keep_out_of_caches(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _form(schema: type[Schema]) -> dict[str, Any]:

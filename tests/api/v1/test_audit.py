@@ -1,0 +1,219 @@
+"""The audit log: one entry for each change, in a chain that shows tampering."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from codepush.domain.errors import ConflictError
+from codepush.domain.events import Action, decode_event, encode_event
+from codepush.services.container import Services
+from codepush.store import keys
+from codepush.store.connection import StoreClient
+from tests.api.v1.client import SeedClient
+from tests.conftest import FakeClock
+
+STAGING = "/apps/App/deployments/Staging"
+Step = tuple[str, Callable[[SeedClient], object]]
+
+
+def invite(client: SeedClient) -> str:
+    made = client.post("/organizations/Acme/invitations", {"email": "x@example.com"})
+    return str(made["invitation"]["id"])
+
+
+def steps() -> list[Step]:
+    """Every change that there is, and what the log calls it."""
+    return [
+        ("app.created", lambda c: c.add_app()),
+        ("deployment.created", lambda c: c.post("/apps/App/deployments", {"name": "Beta"})),
+        ("deployment.renamed", lambda c: c.patch("/apps/App/deployments/Beta", {"name": "B"})),
+        ("deployment.deleted", lambda c: c.delete("/apps/App/deployments/B")),
+        ("deployment.released", lambda c: c.release()),
+        ("deployment.released", lambda c: c.release(b"2")),
+        ("release.updated", lambda c: c.patch(f"{STAGING}/releases/v2", {"rollout": 50})),
+        ("deployment.promoted", lambda c: c.post(f"{STAGING}/promote", {"to": "Production"})),
+        ("deployment.rolled_back", lambda c: c.post(f"{STAGING}/rollback")),
+        ("deployment.cleared", lambda c: c.delete(f"{STAGING}/releases")),
+        (
+            "collaborator.added",
+            lambda c: c.post("/apps/App/collaborators", {"email": "bob@example.com"}),
+        ),
+        (
+            "collaborator.removed",
+            lambda c: c.delete("/apps/App/collaborators/bob@example.com"),
+        ),
+        ("app.renamed", lambda c: c.patch("/apps/App", {"name": "Other"})),
+        (
+            "app.transferred",
+            lambda c: c.post("/apps/Other/transfer", {"email": "bob@example.com"}, 200),
+        ),
+        ("app.created", lambda c: c.add_app("Third")),
+        ("app.deleted", lambda c: c.delete("/apps/Third")),
+        ("token.created", lambda c: c.post("/auth/tokens", {"friendlyName": "CI"})),
+        ("token.revoked", lambda c: c.delete("/auth/tokens/CI")),
+        ("account.changed", lambda c: c.patch("/account", {"name": "Ann"})),
+        ("member.invited", invite),
+        (
+            "invitation.revoked",
+            lambda c: c.delete(
+                "/organizations/Acme/invitations/"
+                + c.get("/organizations/Acme/invitations")["invitations"][0]["id"]
+            ),
+        ),
+        ("organization.renamed", lambda c: c.patch("/organizations/Acme", {"name": "acme"})),
+    ]
+
+
+def test_every_change_leaves_one_entry_and_the_chain_holds(
+    seed: SeedClient, bob: SeedClient, services: Services
+) -> None:
+    before = len(seed.entries())
+    for number, (action, step) in enumerate(steps(), 1):
+        step(seed)
+        entries = seed.entries("acme")
+        assert len(entries) == before + number, action
+        assert entries[0]["action"] == action
+        assert entries[0]["actor"]["email"] == "ann@example.com"
+    sequences = [each["sequence"] for each in entries]
+    assert sequences == list(range(len(sequences), 0, -1))
+    assert len({each["hash"] for each in entries}) == len(entries)
+    organization = services.stores.organizations.find("acme")
+    assert organization
+    assert services.audit.verify(organization.id) == len(entries)
+
+
+def test_the_other_changes_are_logged_where_they_happen(seed: SeedClient, bob: SeedClient) -> None:
+    seed.add_app()
+    seed.post("/organizations", {"name": "Second"})
+    seed.post("/apps/App/move", {"organization": "Second"}, 200)
+    actions = [each["action"] for each in seed.entries("Second")]
+    assert actions[::-1] == ["organization.created", "app.moved"]
+    assert seed.entries("Acme")[0]["action"] == "app.moved"
+    path = "/organizations/Second/invitations"
+    token = seed.post(path, {"email": bob.email, "role": "Viewer"})["token"]
+    bob.post("/invitations/accept", {"token": token}, 200)
+    member = f"/organizations/Second/members/{bob.email}"
+    seed.patch(member, {"role": "Admin"})
+    seed.delete(member)
+    found = seed.entries("Second")[:4]
+    assert [each["action"] for each in found] == [
+        "member.removed",
+        "member.changed",
+        "member.added",
+        "member.invited",
+    ]
+    assert found[2]["actor"]["email"] == found[2]["target"] == bob.email
+    assert found[1]["details"] == {"role": "Admin"}
+
+
+def test_every_action_is_made_by_a_test() -> None:
+    elsewhere = {
+        Action.APP_MOVED,
+        Action.ORGANIZATION_CREATED,
+        Action.MEMBER_ADDED,
+        Action.MEMBER_CHANGED,
+        Action.MEMBER_REMOVED,
+        Action.TOKEN_CHANGED,  # of the classic dialect only
+    }
+    assert {action for action, _ in steps()} == {*Action} - elsewhere
+
+
+def test_logging_in_and_out_leaves_an_entry_each(seed: SeedClient) -> None:
+    seed.patch("/account", {"password": "a password of hers"})
+    before = len(seed.entries())
+    body = {"email": seed.email, "password": "a password of hers"}
+    session = seed.nobody().post("/auth/login", body, 200)
+    SeedClient(seed.app, session["accessToken"]).post("/auth/logout", expect=200)
+    found = seed.entries()
+    assert [each["action"] for each in found[:2]] == ["token.revoked", "token.created"]
+    assert len(found) == before + 2
+
+
+def test_what_is_refused_leaves_no_entry(seed: SeedClient, bob: SeedClient) -> None:
+    seed.add_app()
+    seed.post("/apps/App/collaborators", {"email": bob.email})
+    before = seed.entries()
+    seed.refused(409, "POST", "/apps", {"name": "App"})
+    seed.refused(400, "POST", "/apps", {"name": ""})
+    bob.refused(403, "DELETE", "/apps/App")
+    seed.release(b"", expect=400)
+    seed.patch("/apps/App", {"name": "App"})
+    assert seed.entries() == before
+
+
+def test_an_entry_says_who_did_what_when_from_where_and_by_which_token(
+    seed: SeedClient, clock: FakeClock
+) -> None:
+    seed.add_app()
+    token = seed.post("/auth/tokens", {"friendlyName": "CI"})["accessToken"]
+    clock.advance(1.5)
+    SeedClient(seed.app, token).release(description="Bug fixes", rollout=50)
+    entry = seed.entries()[0]
+    assert entry["time"] == "2025-06-15T15:06:41.500Z"
+    assert entry["action"] == "deployment.released"
+    assert entry["actor"] == {"email": "ann@example.com", "token": "CI", "address": "127.0.0.1"}
+    assert (entry["app"], entry["deployment"], entry["target"]) == ("App", "Staging", "v1")
+    release = entry["details"]["release"]
+    assert (release["label"], release["rollout"]) == ("v1", 50)
+    assert token not in str(seed.entries())
+
+
+def test_the_log_of_an_organization_is_its_own(seed: SeedClient, bob: SeedClient) -> None:
+    seed.add_app()
+    bob.add_app("Bobs")
+    assert [each["app"] for each in seed.entries()][:1] == ["App"]
+    assert [each["app"] for each in bob.entries()][:1] == ["Bobs"]
+    assert "Bobs" not in str(seed.entries())
+
+
+def test_tampering_is_detected(seed: SeedClient, services: Services, redis: StoreClient) -> None:
+    for name in ("One", "Two", "Three"):
+        seed.add_app(name)
+    organization = services.stores.organizations.find("Acme")
+    assert organization
+    seed.entries()
+    services.audit.verify(organization.id)
+    key = keys.audit(organization.id)
+    rows = redis.xrange(key, min="-", max="+", count=100)
+    row_id, row = rows[-2]
+
+    def put(rows: list[tuple[str, dict[str, str]]]) -> None:
+        redis.delete(key)
+        for each_id, fields in rows:
+            redis.execute_command(  # type: ignore[attr-defined]
+                "XADD", key, each_id, *(text for pair in fields.items() for text in pair)
+            )
+
+    event = decode_event(row["e"])
+    changed: Any = {**row, "e": encode_event(type(event)(**{**_fields(event), "app": "Faked"}))}
+    for forged in (
+        [each if each[0] != row_id else (row_id, changed) for each in rows],
+        [each for each in rows if each[0] != row_id],
+    ):
+        put(forged)
+        with pytest.raises(ConflictError, match="tampered"):
+            services.audit.verify(organization.id)
+    put(rows)
+    assert services.audit.verify(organization.id) == len(rows)
+
+
+def _fields(event: Any) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in type(event).__dataclass_fields__}
+
+
+def test_entries_are_kept_as_long_as_the_operator_says(
+    seed: SeedClient, services: Services, clock: FakeClock
+) -> None:
+    seed.add_app("Old")
+    assert seed.entries()[0]["app"] == "Old"
+    clock.advance(30 * 86_400)
+    fresh = seed.as_token(ttl=3_153_600_000_000)
+    clock.advance(340 * 86_400)
+    fresh.add_app("New")
+    found = fresh.entries("Acme")
+    assert [each["app"] for each in found if each["app"]] == ["New"]
+    assert found[-1]["sequence"] > 1
+    organization = services.stores.organizations.find("Acme")
+    assert organization
+    assert services.audit.verify(organization.id) == len(found)
