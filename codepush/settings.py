@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+from codepush.domain.errors import InvalidParameterError
+from codepush.domain.names import check_email
 
 ENVIRONMENTS = ("development", "testing", "production")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -62,7 +65,7 @@ class Settings:
     @property
     def effective_storage_url(self) -> str:
         """The storage URL, with the default filled in."""
-        return self.storage_url or f"local://{self.data_dir.resolve() / 'blobs'}"
+        return self.storage_url or f"local://{quote(str(self.data_dir.resolve() / 'blobs'))}"
 
     @property
     def storage_secrets(self) -> Mapping[str, str]:
@@ -182,7 +185,9 @@ def _directory(values: Mapping[str, str], name: str) -> Path:
 
 def _public_url(values: Mapping[str, str], name: str) -> str:
     text = values[name].rstrip("/")
-    if text and not re.fullmatch(r"https?://[A-Za-z0-9.\-_\[\]:]+(/[A-Za-z0-9.\-_~/]*)?", text):
+    if text and not re.fullmatch(
+        r"https?://[A-Za-z0-9\[][A-Za-z0-9.\-_\[\]:]*(/[A-Za-z0-9.\-_~/]*)?", text
+    ):
         shown = "not usable" if "@" in text else repr(values[name])  # it may hold a password
         raise SettingsError(
             f"{name} is {shown}; it must be an http or https URL without user, query or fragment,"
@@ -229,6 +234,7 @@ def _storage_url(values: Mapping[str, str], name: str) -> str:
 
 def _email(values: Mapping[str, str], name: str) -> str:
     text = values[name]
-    if not re.fullmatch(r"[^@\s/\\]{1,64}@[^@\s/\\]{1,255}", text):
-        raise SettingsError(f"{name} is {text!r}; it must be an e-mail address.")
-    return text
+    try:
+        return check_email(text)
+    except InvalidParameterError as exc:
+        raise SettingsError(f"{name} is {text!r}; it must be an e-mail address.") from exc

@@ -62,9 +62,11 @@ def check_friendly_name(value: str, parameter: str = "friendlyName") -> str:
     Raises:
         InvalidParameterError: It is empty, unprintable or too long for a URL.
     """
-    if not value.strip() or not value.isprintable() or value in {".", ".."}:
+    odd = value in {".", ".."} or value.startswith("/") or value.endswith("/")
+    if not value.strip() or not value.isprintable() or odd:
         raise InvalidParameterError(
-            f"The {parameter} must have at least one character, and only printable ones.",
+            f"The {parameter} must have at least one character, only printable ones, and no slash"
+            " at either end.",
             parameter=parameter,
             reason="Malformed",
         )

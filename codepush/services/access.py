@@ -109,16 +109,24 @@ class Access:
         return [app for app in found if permission_on(app, principal)]
 
     def _owned_by(self, principal: Principal, owner: str, name: str, reference: str) -> App:
-        for app in self._named(principal, name):
-            if fold(owner) in self._owner_names(app):
-                return app
-        raise gone(reference)
+        found = [
+            app for app in self._named(principal, name) if fold(owner) in self._owner_names(app)
+        ]
+        if len(found) > 1:
+            raise NotFoundError(
+                f'Several apps go by "{reference}". Write the organization of the one you mean in'
+                " front: organization:app."
+            )
+        if not found:
+            raise gone(reference)
+        return found[0]
 
     def _owner_names(self, app: App) -> set[str]:
         names = set()
         user = self._stores.users.get(app.owner_id) if app.owner_id else None
         if user:
-            names |= {fold(user.email), fold(user.name)}
+            # Not the display name: anybody may call themselves anything.
+            names.add(fold(user.email))
         organization = self._stores.organizations.get(app.organization_id)
         if organization:
             names.add(fold(organization.name))

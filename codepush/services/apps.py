@@ -168,9 +168,10 @@ class Apps:
         if claim is None:
             raise _name_taken(name)
         event = self._tell.about_app(principal, Action.APP_RENAMED, app, target=name)
+        old = self._stores.apps.name_claim(app)
         self._stores.apps.update(app, name=name, deadline_ms=claim.deadline_ms, events=[event])
         if fold(name) != fold(app.name):
-            self._stores.apps.give_back_name(app.organization_id, app.name, app.id)
+            self._stores.apps.give_back_name(app, old)
         return replace(app, name=name)
 
     def delete(self, principal: Principal, reference: str) -> None:
@@ -189,7 +190,7 @@ class Apps:
         else:
             raise ConflictError("Others keep changing this app. Please try again in a while.")
         # From here on, whatever is left undone is an index that nobody believes.
-        self._stores.apps.give_back_name(app.organization_id, app.name, app.id)
+        self._stores.apps.give_back_name(app, self._stores.apps.name_claim(app))
         for deployment in deployments:
             self._stores.deployments.give_back_key(deployment.key, app.id, deployment.id)
         for user_id in app.collaborators:
@@ -284,6 +285,7 @@ class Apps:
         if claim is None:
             raise ConflictError(taken)
         self._stores.organizations.note_log(destination, app.id)
+        old = self._stores.apps.name_claim(app)
         self._stores.apps.update(
             app,
             organization_id=destination,
@@ -291,7 +293,7 @@ class Apps:
             deadline_ms=claim.deadline_ms,
             events=events,
         )
-        self._stores.apps.give_back_name(app.organization_id, app.name, app.id)
+        self._stores.apps.give_back_name(app, old)
         return after
 
     def add_collaborator(

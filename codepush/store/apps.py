@@ -35,9 +35,13 @@ class AppStore:
 
         return self._claims.take(keys.app_names(organization_id), fold(name), app_id, bears=bears)
 
-    def give_back_name(self, organization_id: OrganizationId, name: str, app_id: AppId) -> None:
-        """Free a name that an app no longer bears."""
-        self._claims.give_back(keys.app_names(organization_id), fold(name), app_id)
+    def name_claim(self, app: App) -> str:
+        """Return the claim on the name that an app bears, to be given back once it does not."""
+        return self._claims.held(keys.app_names(app.organization_id), fold(app.name), app.id)
+
+    def give_back_name(self, app: App, claim: str) -> None:
+        """Free the name that ``app`` bore when ``claim`` was read."""
+        self._claims.give_back(keys.app_names(app.organization_id), fold(app.name), claim)
 
     def create(
         self, app: App, deployments: Iterable[Deployment], deadline_ms: int, *, event: Event
@@ -132,6 +136,7 @@ class AppStore:
 
         Raises:
             NotFoundError: The app is gone, or belongs to another organization by now.
+            ConflictError: Its name or one of those permissions is another by now.
             StoreUnavailableError: It is too late.
         """
         record = {"name": name, "organization_id": organization_id}
@@ -139,17 +144,21 @@ class AppStore:
         holders = [
             text
             for user_id, held in (collaborators or {}).items()
-            for text in (str(user_id), "" if held is None else str(int(held)))
+            for text in (str(user_id), _number(app.collaborators.get(user_id)), _number(held))
         ]
         texts = [encode_event(event) for event in events]
         logged: list[str | int] = [len(texts), *texts]
         reply = self._scripts.run(
             "update_app",
             [keys.app(app.id), keys.collaborators(app.id), keys.app_log(app.id)],
-            [deadline_ms, app.organization_id, *logged, *_counted(changed), *holders],
+            [deadline_ms, app.organization_id, app.name, *logged, *_counted(changed), *holders],
         )
         if reply == 0:
             raise gone(app.name)
+        if reply == -2:
+            raise ConflictError(
+                "Somebody else changed this app at the same time. Please look at it and try again."
+            )
         if reply == -1:
             raise too_late("new name")
 
@@ -208,6 +217,10 @@ def deployment_record(deployment: Deployment) -> dict[str, str]:
 
 def _bears(app: App, organization_id: OrganizationId, folded_name: str) -> bool:
     return app.organization_id == organization_id and fold(app.name) == folded_name
+
+
+def _number(permission: Permission | None) -> str:
+    return "" if permission is None else str(int(permission))
 
 
 def _counted(fields: Mapping[str, str]) -> list[str | int]:

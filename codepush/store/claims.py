@@ -72,9 +72,15 @@ class Claims:
         held = self._client.hget(key, field)
         return owner_in(str(held)) if held is not None else None
 
-    def give_back(self, key: str, field: str, owner: str) -> None:
-        """Free a name, unless another owner has it by now."""
-        self._scripts.run("release_claim", [key], [field, owner])
+    def held(self, key: str, field: str, owner: str) -> str:
+        """Return the claim of an owner as it stands, for ``give_back``; "" if it has none."""
+        claim = self._client.hget(key, field) or ""
+        return claim if owner_in(claim) == owner else ""
+
+    def give_back(self, key: str, field: str, claim: str) -> None:
+        """Free a name, unless it was claimed again since ``claim`` was read, by whomever."""
+        if claim:
+            self._scripts.run("release_claim", [key], [field, claim])
 
 
 def owner_in(claim: str) -> str:

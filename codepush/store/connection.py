@@ -24,7 +24,7 @@ def is_outage(exc: Exception) -> bool:
 _RETRIES = 8
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
-_TIMEOUT_S = 15.0
+_TIMEOUT_S = 10.0
 """Patience with one answer: an fsync on a slow disk may take seconds."""
 
 _QUOTA_TIMEOUT_S = 1.0
@@ -100,5 +100,6 @@ def _client(url: str, *, text: bool, timeout_s: float | None = _TIMEOUT_S) -> re
         decode_responses=text,
         socket_timeout=timeout_s,
         socket_connect_timeout=5.0,
-        retry=Retry(backoff, _RETRIES),
+        # Not after a timeout: a store that hangs would be asked again and again.
+        retry=Retry(backoff, _RETRIES, supported_errors=(redis.ConnectionError,)),
     )

@@ -36,7 +36,9 @@ class DeploymentStore:
 
     def give_back_key(self, key: DeploymentKey, app_id: AppId, deployment_id: DeploymentId) -> None:
         """Free the key of a deployment that is gone."""
-        self._claims.give_back(keys.deployment_key(key), _KEY_FIELD, f"{app_id}/{deployment_id}")
+        claimed = keys.deployment_key(key)
+        claim = self._claims.held(claimed, _KEY_FIELD, f"{app_id}/{deployment_id}")
+        self._claims.give_back(claimed, _KEY_FIELD, claim)
 
     def address(self, key: DeploymentKey) -> tuple[AppId, DeploymentId] | None:
         """Return where a key leads. The deployment there need not exist any more."""

@@ -124,11 +124,11 @@ class OrganizationStore:
 
     def rename(self, organization: Organization, name: str) -> None:
         """Give an organization another name, which is claimed, and give back the old one."""
+        old = keys.organization_name(fold(organization.name))
+        claim = self._claims.held(old, _NAME_FIELD, organization.id)
         self._client.hset(keys.organization(organization.id), "name", name)
         if fold(name) != fold(organization.name):
-            self._claims.give_back(
-                keys.organization_name(fold(organization.name)), _NAME_FIELD, organization.id
-            )
+            self._claims.give_back(old, _NAME_FIELD, claim)
 
     def change_member(
         self, organization_id: OrganizationId, user_id: UserId, role: Role | None, *, event: Event

@@ -32,7 +32,8 @@ class UserStore:
 
     def give_back_email(self, email: str, user_id: UserId) -> None:
         """Free the address of a user who will not come to be."""
-        self._claims.give_back(keys.email(email), _EMAIL_FIELD, user_id)
+        claim = self._claims.held(keys.email(email), _EMAIL_FIELD, user_id)
+        self._claims.give_back(keys.email(email), _EMAIL_FIELD, claim)
 
     def create(self, user: User, claim: Claim) -> None:
         """Commit a user whose e-mail address is claimed.

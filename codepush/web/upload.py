@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from flask import Request, request
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped] # no stubs
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
@@ -57,7 +58,9 @@ class SpoolingRequest(Request):
         content_length: int | None = None,  # noqa: ARG002
     ) -> IO[bytes]:
         # It has no name, so nothing is left of it when the process is killed.
-        file = tempfile.TemporaryFile("wb+", dir=spool_folder(settings().data_dir))  # noqa: SIM115
+        folder = spool_folder(settings().data_dir)
+        folder.mkdir(parents=True, exist_ok=True)  # somebody may have tidied up
+        file = tempfile.TemporaryFile("wb+", dir=folder)  # noqa: SIM115
         self._spooled.append(file)
         return file
 
@@ -131,7 +134,7 @@ class DrainUnread:
         environ["wsgi.input"] = body
         answer = self._app(environ, start_response)
         if not (environ.get("HTTP_EXPECT") and body.taken == 0):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, BadRequest):
                 self._drain(environ, body)
         return answer
 
@@ -160,12 +163,18 @@ class _CountedBody(io.RawIOBase):
         self.taken = 0
 
     def read(self, size: int = -1) -> bytes:
-        chunk: bytes = self._body.read(size) if size >= 0 else self._body.read()
+        try:
+            chunk: bytes = self._body.read(size) if size >= 0 else self._body.read()
+        except ParseException as exc:  # chunks that are none
+            raise BadRequest from exc
         self.taken += len(chunk)
         return chunk
 
     def readline(self, size: int | None = -1) -> bytes:
-        line: bytes = self._body.readline(-1 if size is None else size)
+        try:
+            line: bytes = self._body.readline(-1 if size is None else size)
+        except ParseException as exc:
+            raise BadRequest from exc
         self.taken += len(line)
         return line
 

@@ -19,7 +19,10 @@ INVALID = (
     " session cache."
 )
 EXPIRED = INVALID.replace("is invalid", "has expired")
-UNPRINTABLE = "The friendlyName must have at least one character, and only printable ones."
+UNPRINTABLE = (
+    "The friendlyName must have at least one character, only printable ones, and no slash at either"
+    " end."
+)
 DAY_MS = 86_400_000
 
 

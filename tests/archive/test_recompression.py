@@ -100,8 +100,11 @@ def test_large_files_are_streamed(
         assert packed.files[0].packed_size == len(squeeze(TEXT, 9))
 
 
-def test_a_package_damaged_in_the_storage_is_an_error_and_leaves_nothing(spool: Path) -> None:
-    content = tree({"a": TEXT})
+@pytest.mark.parametrize("method", [STORED, DEFLATED])
+def test_a_package_damaged_in_the_storage_is_an_error_and_leaves_nothing(
+    method: int, spool: Path
+) -> None:
+    content = tree({"a": TEXT}, method)
     package = inspect(io.BytesIO(content))
     for damaged in (content[:500], content[:500] + b"\xff" * 40 + content[540:]):
         broken = Archive(io.BytesIO(damaged), package.size, "", package.files)

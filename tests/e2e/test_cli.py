@@ -413,7 +413,8 @@ def test_whatever_goes_wrong_is_told_in_a_sentence(server: Server, tmp_path: Pat
     (tmp_path / "empty").mkdir()
     cli("app", "add", "App", "ios", "cordova")
     names = (
-        "The name has a character that is not allowed: leave out \\ / ? : and control characters."
+        "The name has a character that is not allowed: leave out \\ / ? : and control characters,"
+        " and do not call it . or .."
     )
 
     sentences = {

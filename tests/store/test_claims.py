@@ -73,9 +73,11 @@ def test_an_old_claim_is_taken_over_only_if_nothing_bears_the_name(
 
 def test_giving_back_frees_the_name_of_its_owner_only(names: Claims) -> None:
     names.take("k", "f", "first", bears=nobody)
-    names.give_back("k", "f", "second")
+    assert names.held("k", "f", "second") == ""
+    names.give_back("k", "f", "")
+    names.give_back("k", "f", "first|1")
     assert names.holder("k", "f") == "first"
-    names.give_back("k", "f", "first")
+    names.give_back("k", "f", names.held("k", "f", "first"))
     assert names.holder("k", "f") is None
 
 
