@@ -10,7 +10,7 @@ AZURITE_STAMP := tests/azurite/node_modules/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve install test test-fast acceptance soak check lint bench lock clean
+.PHONY: serve install test acceptance soak check lint bench lock clean
 
 serve: $(STAMP)
 	@exec $(BIN)/codepush serve

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from codepush.plugins import open_storage
 from codepush.settings import SettingsError, load_settings
 
 
@@ -81,6 +82,8 @@ def test_an_ipv6_address_is_bracketed_in_urls() -> None:
         ("TRUSTED_PROXIES", "-1"),
         ("TRUSTED_PROXIES", "yes"),
         ("ADMIN_EMAIL", "admin"),
+        ("ADMIN_EMAIL", "a?b@c"),
+        ("PUBLIC_URL", "https://:3000"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
     ],
@@ -92,3 +95,10 @@ def test_a_wrong_value_is_refused_with_a_sentence_that_names_it(name: str, value
     assert sentence.startswith(f"{name} is ")
     assert sentence.endswith(".")
     assert "secret" not in sentence
+
+
+def test_a_data_folder_with_odd_characters_keeps_its_packages(tmp_path: Path) -> None:
+    folder = tmp_path / "d#1?%41 x"
+    storage = open_storage(load_settings({"DATA_DIR": str(folder)}).effective_storage_url)
+    storage.check()
+    assert (folder / "blobs").is_dir()

@@ -9,7 +9,7 @@ from codepush.plugins import open_storage
 from codepush.server.logs import log_config
 from codepush.server.supervisor import Supervisor
 from codepush.services.accounts import NewUser
-from codepush.services.bootstrap import make_first_administrator
+from codepush.services.bootstrap import first_administrator, note_welcome
 from codepush.services.container import Services, build_services
 from codepush.settings import Settings, load_settings
 from codepush.store.connection import connect
@@ -42,10 +42,10 @@ def serve() -> None:
 
     def on_ready() -> None:
         # Only now: a token made earlier would be lost if the start failed in between.
-        administrator = (
-            make_first_administrator(services, settings.admin_email) if services else None
-        )
-        _banner(settings, administrator)
+        made = first_administrator(services, settings.admin_email) if services else None
+        _banner(settings, made)
+        if services and made:
+            note_welcome(services)
 
     sys.exit(Supervisor(settings, prepare=prepare, on_ready=on_ready).run())
 

@@ -38,6 +38,7 @@ key (below ``cp:1:``)           type  contents                                  
 ``{n:HASH}:organization-name``  hash  claim by an organization id                    ever
 ``{k:HASH}:deployment-key``     hash  claim by ``app id/deployment id``              deployment
 ``{users}:all``                 set   user ids (index)                               ever
+``{users}:welcomed``            str   the first administrator saw their token        ever
 ``quota:LIMITER/SUBJECT/...``   str   requests of a subject in its current window    the window
 ``{jobs}:tick:PERIOD``          str   housekeeping of a period was enqueued          2 periods
 ``rq:...``                      ...   RQ's own: queues, jobs, workers                RQ's
@@ -65,6 +66,7 @@ ROOT = "cp:1"
 """Its number goes up with each incompatible layout."""
 
 USERS = f"{ROOT}:{{users}}:all"
+WELCOMED = f"{ROOT}:{{users}}:welcomed"
 
 
 def tick(period: int) -> str:

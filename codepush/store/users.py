@@ -81,6 +81,14 @@ class UserStore:
         user = self.get(UserId(holder)) if holder else None
         return user if user and user.email.casefold() == email.casefold() else None
 
+    def was_welcomed(self) -> bool:
+        """Return whether the first administrator was shown their token."""
+        return self._client.get(keys.WELCOMED) is not None
+
+    def note_welcome(self) -> None:
+        """Note that they were."""
+        self._client.set(keys.WELCOMED, "1")
+
     def list_all(self) -> list[User]:
         """Return every user, by e-mail address."""
         ids = [UserId(text) for text in self._client.smembers(keys.USERS)]

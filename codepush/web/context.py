@@ -1,15 +1,19 @@
 """What views find their surroundings by."""
 
+import re
 from datetime import timedelta
 from urllib.parse import quote
 
 from flask import current_app, request
 
+from codepush.domain.errors import InvalidParameterError
 from codepush.domain.ids import BlobKey
 from codepush.services.container import Services
 from codepush.settings import Settings
 
 EXTENSION = "codepush"
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(:[0-9]{1,5})?")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 URL_LIFETIME = timedelta(days=7)
 """How long a device may keep the download URL of an answer."""
 
@@ -30,8 +34,27 @@ def origin() -> str:
     """Return the URL that this server's own URLs start with, without a trailing slash.
 
     The configured public URL; without one, the request's own scheme and host.
+
+    Raises:
+        InvalidParameterError: The request's are none that a URL could be made of.
     """
-    return settings().public_url or request.host_url.rstrip("/") + request.script_root
+    if settings().public_url:
+        return settings().public_url
+    # Not request.host: it is empty for names with an underscore, which containers have.
+    host = request.environ.get("HTTP_HOST", "")
+    sound = (
+        _HOST.fullmatch(host)
+        and request.scheme in {"http", "https"}
+        and _PREFIX.fullmatch(request.script_root)
+    )
+    if not sound:
+        raise InvalidParameterError(
+            "The Host header of the request, or what a proxy says of it, is not the address of a"
+            " server.",
+            parameter="Host",
+            reason="Malformed",
+        )
+    return f"{request.scheme}://{host}{request.script_root}"
 
 
 def package_url(blob_key: BlobKey) -> str:

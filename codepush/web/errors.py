@@ -128,6 +128,7 @@ def _answer(error: CodePushError) -> Response:
         response.headers["WWW-Authenticate"] = 'Bearer realm="codepush"'
     if isinstance(error, (StoreUnavailableError, StorageError)):
         response.headers["Retry-After"] = "2"
+    response.headers.setdefault("Cache-Control", "no-cache")
     if isinstance(error, QuotaExceededError):
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response

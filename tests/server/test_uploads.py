@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import socket
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from tests.server.processes import Processes
+from tests.server.processes import Processes, wait_for
 from tests.server.real import RealServer
 
 BOUNDARY = "a-boundary"
@@ -123,3 +124,36 @@ def test_an_upload_that_breaks_off_leaves_nothing(server: RealServer) -> None:
     history = requests.get(path, headers=server.headers, timeout=30).json()["history"]
     assert history == []
     assert stored(server) == []
+
+
+def test_a_body_of_malformed_chunks_is_400_and_no_failure(server: RealServer) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(
+            b"POST /v0.1/public/codepush/report_status/deploy HTTP/1.1\r\nHost: x\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n"
+        )
+        answer = client.recv(4_096)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_clients_that_send_half_a_request_do_not_hold_the_server_for_ever(
+    processes: Processes,
+) -> None:
+    server = RealServer(processes, WEB_CONCURRENCY="1", WEB_THREADS="4")
+    half = b"POST /accessKeys HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
+    host, port = server.url.removeprefix("http://").split(":")
+    clients = [socket.create_connection((host, int(port))) for _ in range(12)]
+    for client in clients:
+        client.sendall(half)
+    wait_for(lambda: is_healthy(server), "an answer beside silent clients", 150)
+    for client in clients:
+        client.close()
+    server.stop()
+
+
+def is_healthy(server: RealServer) -> bool:
+    try:
+        return requests.get(f"{server.url}/health", timeout=5).text == "Healthy"
+    except requests.RequestException:
+        return False

@@ -1,6 +1,7 @@
 """Many writers at once on the real store: nothing lost, nothing twice."""
 
 import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,6 +14,7 @@ from codepush.domain import releasing as rules
 from codepush.domain.errors import CodePushError, ConflictError, NotFoundError
 from codepush.domain.events import Action, Actor, Event
 from codepush.domain.ids import (
+    AppId,
     BlobKey,
     DeploymentKey,
     OrganizationId,
@@ -22,6 +24,7 @@ from codepush.domain.ids import (
     new_id,
 )
 from codepush.domain.models import App, Deployment, History, Principal, Release, ReleaseMethod
+from codepush.domain.permissions import Permission
 from codepush.domain.releasing import Change, ReleaseOverrides
 from codepush.services.container import Services
 from codepush.store import keys
@@ -264,3 +267,71 @@ def test_deleting_an_app_while_releasing_to_it_leaves_no_keys_behind(
     at_once(16, act)
     left = services.stores.client.keys(f"cp:1:{{a:{target[0].id}}}*")  # type: ignore[attr-defined]
     assert left == [keys.app_log(target[0].id)], "the log stays until it is folded"
+
+
+def test_renames_to_and_fro_at_once_lose_no_app_and_no_name(
+    services: Services, principal: Principal
+) -> None:
+    services.apps.create(principal, "A", deployments=())
+
+    def rename(number: int) -> App:
+        old, new = ("A", "B") if number % 2 else ("B", "A")
+        return services.apps.rename(principal, old, new)
+
+    for _ in range(10):
+        for done in at_once(8, rename):
+            assert isinstance(done, (App, ConflictError, NotFoundError))
+        (listed,) = services.apps.list_for(principal)
+        assert services.apps.get(principal, listed.app.name).app.id == listed.app.id
+        with pytest.raises(ConflictError):
+            services.apps.create(principal, listed.app.name)
+
+
+def test_a_rename_that_overtakes_a_giving_back_keeps_its_name(
+    services: Services, principal: Principal
+) -> None:
+    """The steps of two renames, in the order that once lost an app."""
+    stores = services.stores
+    first = services.apps.create(principal, "A", deployments=())
+    stores.apps.claim_name(principal.organization_id, "B", first.id)
+    old = stores.apps.name_claim(first)
+    stores.apps.update(first, name="B", events=[])
+    time.sleep(0.002)
+    services.apps.rename(principal, "B", "A")
+    stores.apps.give_back_name(first, old)
+    assert services.apps.get(principal, "A").app.id == first.id
+
+
+def test_two_transfers_at_once_leave_one_owner(services: Services, principal: Principal) -> None:
+    for name in ("bob", "carol"):
+        joined = services.accounts.create_user(f"{name}@example.com")
+        services.stores.users.note_app(joined.user.id, AppId("none"))
+    services.apps.create(principal, "App", deployments=())
+    (listed,) = services.apps.list_for(principal)
+    app = listed.app
+    bob = services.accounts.find_user("bob@example.com").id
+    carol = services.accounts.find_user("carol@example.com").id
+    owner = principal.user.id
+
+    def transfer(number: int) -> None:
+        changed = {owner: Permission.COLLABORATOR, (bob, carol)[number]: Permission.OWNER}
+        services.stores.apps.update(app, collaborators=changed, events=[])
+
+    done = at_once(2, transfer)
+    assert sum(isinstance(each, ConflictError) for each in done) == 1
+    found = services.stores.apps.get(app.id)
+    assert found is not None
+    assert list(found.collaborators.values()).count(Permission.OWNER) == 1
+
+
+def test_an_impostor_with_anothers_address_for_a_name_gets_no_release(services: Services) -> None:
+    boss = services.tokens.authenticate(services.accounts.create_user("boss@x.com").token)
+    thief = services.tokens.authenticate(
+        services.accounts.create_user("thief@x.com", name="boss@x.com").token
+    )
+    helper = services.tokens.authenticate(services.accounts.create_user("al@x.com").token)
+    for owner in (boss, thief):
+        services.apps.create(owner, "Pay")
+        services.apps.add_collaborator(owner, "Pay", "al@x.com")
+    found = services.apps.get(helper, "boss@x.com:Pay")
+    assert found.app.owner_id == boss.user.id
