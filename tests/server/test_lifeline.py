@@ -12,11 +12,11 @@ from codepush.server.lifeline import VARIABLE, Lifeline
 from tests.server.processes import Processes, wait_for
 
 CHILD = """
-import signal, subprocess, sys, time
+import os, signal, subprocess, sys, time
 from codepush.server import lifeline
 
 def stop(number, frame):
-    print("stopped in order", flush=True)
+    os.write(1, b"stopped in order\\n")  # print may be in the middle of another one
     sys.exit(0)
 
 signal.signal(signal.SIGTERM, stop)
