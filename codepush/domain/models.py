@@ -136,6 +136,7 @@ class App:
     Attributes:
         os: Operating system, e.g. ``ios``; ``platform`` of the seed API. None where unknown.
         platform: Framework, e.g. ``react-native``; ``platform`` of the classic dialect.
+        version: How many times it was renamed or moved.
         collaborators: Permission of each collaborating user, its owner among them.
         deployments: Ids by name.
     """
@@ -146,6 +147,7 @@ class App:
     os: str | None
     platform: str | None
     created_at_ms: int
+    version: int = 0
     collaborators: Mapping[UserId, Permission] = field(default_factory=dict)
     deployments: Mapping[str, DeploymentId] = field(default_factory=dict)
 

@@ -136,7 +136,7 @@ class AppStore:
 
         Raises:
             NotFoundError: The app is gone, or belongs to another organization by now.
-            ConflictError: Its name or one of those permissions is another by now.
+            ConflictError: It was renamed or moved since, or one of those permissions is another.
             StoreUnavailableError: It is too late.
         """
         record = {"name": name, "organization_id": organization_id}
@@ -151,7 +151,7 @@ class AppStore:
         reply = self._scripts.run(
             "update_app",
             [keys.app(app.id), keys.collaborators(app.id), keys.app_log(app.id)],
-            [deadline_ms, app.organization_id, app.name, *logged, *_counted(changed), *holders],
+            [deadline_ms, app.organization_id, app.version, *logged, *_counted(changed), *holders],
         )
         if reply == 0:
             raise gone(app.name)
@@ -238,6 +238,7 @@ def _decode(
         os=record["os"] or None,
         platform=record["platform"] or None,
         created_at_ms=int(record["created_at_ms"]),
+        version=int(record.get("version", 0)),
         collaborators={UserId(u): Permission(int(held)) for u, held in holders.items()},
         deployments={name: DeploymentId(d) for name, d in sorted(deployments.items())},
     )

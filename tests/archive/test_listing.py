@@ -9,7 +9,7 @@ from hypothesis import given
 
 from codepush.archive.gate import inspect
 from codepush.archive.listing import dump_listing, load_listing
-from tests.archive.hostile import joined, many
+from tests.archive.hostile.making import joined, many
 from tests.archive.native_client import Tree
 from tests.archive.trees import TREES
 from tests.archive.zips import tree

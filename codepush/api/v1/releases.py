@@ -17,10 +17,10 @@ from codepush.api.v1.schemas.releases import (
     RollbackSchema,
     overrides,
 )
-from codepush.domain.errors import InvalidParameterError
+from codepush.domain.errors import InvalidParameterError, PackageTooLargeError
 from codepush.services.releasing import Released
 from codepush.web.auth import principal
-from codepush.web.body import load, parse_object
+from codepush.web.body import MAX_JSON_BYTES, load, parse_object
 from codepush.web.context import services
 from codepush.web.paging import Page
 from codepush.web.upload import read_package
@@ -155,7 +155,16 @@ def roll_back(body: dict[str, Any], app: str, deployment: str) -> dict[str, Any]
 def _package_info() -> bytes | str:
     """Return the text of ``packageInfo``, which some clients send as a file of the form."""
     file = request.files.get("packageInfo")
-    return file.read() if file else request.form.get("packageInfo") or "{}"
+    if file is None:
+        return request.form.get("packageInfo") or "{}"
+    text: bytes = file.read(MAX_JSON_BYTES + 1)
+    if len(text) > MAX_JSON_BYTES:
+        raise PackageTooLargeError(
+            f"The packageInfo is larger than the {MAX_JSON_BYTES} bytes that are allowed.",
+            parameter="packageInfo",
+            reason="Too large",
+        )
+    return text
 
 
 def _answer(made: Released) -> tuple[Any, ...]:

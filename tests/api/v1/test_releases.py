@@ -126,6 +126,18 @@ def test_the_properties_may_come_as_a_part_with_a_media_type(world: SeedClient) 
     world.call("POST", f"{STAGING}/release", data=data, expect=201)
 
 
+def test_properties_are_never_read_without_a_bound(world: SeedClient) -> None:
+    info = (io.BytesIO(b'{"appVersion": "1.0.0"}' + b" " * 65_536), "info.json")
+    response = world.call(
+        "POST", f"{STAGING}/release", data={"package": package(), "packageInfo": info}, expect=413
+    )
+    assert response.get_json()["error"]["details"]["parameter"] == "packageInfo"
+    info_text = '{"appVersion": "1.0.0"}' + " " * 300_000
+    error = upload(world, {"package": package(), "packageInfo": info_text})
+    assert error["code"] == "InvalidParameter"
+    assert labels(world) == []
+
+
 @pytest.mark.parametrize("media_type", ["application/json", "application/zip", "text/plain", ""])
 def test_a_release_is_a_form(world: SeedClient, media_type: str) -> None:
     path = f"{STAGING}/release"

@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from codepush.api.v1.schemas.base import (
+    EMAIL_PATTERN,
     AnswerSchema,
     Instant,
     ListSchema,
@@ -12,7 +13,7 @@ from codepush.api.v1.schemas.base import (
     WholeNumber,
     about,
 )
-from codepush.domain.names import MAX_EMAIL, MAX_FRIENDLY_NAME, MAX_NAME
+from codepush.domain.names import MAX_EMAIL, MAX_NAME
 from codepush.domain.permissions import Role, Scope
 from codepush.services.accounts import MAX_PASSWORD, MIN_PASSWORD
 from codepush.services.sessions import Session
@@ -26,7 +27,7 @@ def email(description: str, **options: Any) -> fields.String:
     """Return a field for an e-mail address."""
     return fields.String(
         validate=validate.Length(1, MAX_EMAIL),
-        metadata=about(description, "user@example.com"),
+        metadata=about(description, "user@example.com", pattern=EMAIL_PATTERN),
         **options,
     )
 
@@ -122,7 +123,7 @@ class TokenCreateSchema(RequestSchema):
 
     friendly_name = fields.String(
         required=True,
-        validate=validate.Length(1, MAX_FRIENDLY_NAME),
+        validate=validate.Length(1, MAX_NAME),
         metadata=about("Unique among your tokens; printable characters.", "My CLI Token"),
     )
     ttl = WholeNumber(

@@ -18,8 +18,11 @@ from marshmallow import (
 
 from codepush.web.paging import MAX_LIMIT, Page
 
-NAME_PATTERN = r"^(?!\.{1,2}$)(?=.*\S)[^\\/?:\u0000-\u001f\u007f-\u009f]+$"
-"""What the OpenAPI document says of names; ``domain/names.py`` decides."""
+NAME_PATTERN = r"^[^\\/?:\u0000-\u001f\u007f-\u009f]+$"
+EMAIL_PATTERN = (
+    r"^[^@\s\\/?:\u0000-\u001f\u007f-\u009f]{1,64}@[^@\s\\/?:\u0000-\u001f\u007f-\u009f]+$"
+)
+"""What the OpenAPI document says of names and addresses; ``domain/names.py`` decides."""
 
 
 def about(description: str, example: object = None, **keywords: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from marshmallow import fields, validate
 
 from codepush.api.v1.schemas.accounts import email
 from codepush.api.v1.schemas.base import (
+    NAME_PATTERN,
     AnswerSchema,
     Instant,
     ListSchema,
@@ -18,7 +19,7 @@ from codepush.domain.names import MAX_NAME
 from codepush.domain.permissions import Role
 from codepush.store.audit import AuditEntry
 
-_NAME_PATTERN = r"^(?!\.{1,2}$)(?=.*\S)[^@\\/?:\u0000-\u001f\u007f-\u009f]+$"
+_NAME_PATTERN = NAME_PATTERN.replace("[^", "[^@")
 _ROLES = (
     "`Owner` and `Admin` own every app, `Developer` releases, `Viewer` reads. Only an Owner makes"
     " or unmakes Owners."
