@@ -18,11 +18,10 @@ from codepush.archive.recompression import LEVEL, copy_file
 from codepush.archive.refusals import show
 from codepush.archive.writer import ZipWriter, spool_file
 from codepush.archive.zipformat import CENTRAL, DEFLATED, END, LOCAL, STORED
+from codepush.domain.diffing import MAX_SHARE
 from codepush.domain.errors import StorageError
 
 MANIFEST = "hotcodepush.json"
-MAX_SHARE = 0.9
-"""Of the full package's size, from which on a diff is not worth its steps."""
 
 
 def build_diff(base: Mapping[str, str], new: Archive, spool: Path | None = None) -> Archive | None:

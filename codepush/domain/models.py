@@ -161,6 +161,18 @@ class App:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """A blob that devices download.
+
+    Attributes:
+        size: In bytes.
+    """
+
+    blob_key: BlobKey
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """One release of a deployment.
 
@@ -168,9 +180,16 @@ class Release:
         id: Random; lets a writer that lost its answer see whether its commit happened.
         number: 7 for the label ``v7``. Never used twice in a deployment.
         app_version: Target binary range, as the releaser wrote it.
-        size: Of the package as devices download it, in bytes.
+        blob_key: Of the package as it was uploaded. Names it even when ``served`` took its place
+            and the blob is gone.
+        size: Of the package as it was uploaded, in bytes.
         rollout: Percent of devices it is offered to, 1 to 100.
         released_by: E-mail address.
+        served: The package as devices get it, once it was looked into; that is the uploaded one
+            where no smaller could be made of it.
+        diffs: What devices with another package get instead, by the hash of theirs; None where the
+            full package serves them better.
+        bytecode_version: Of the Hermes bytecode in it, where that is what it holds.
     """
 
     id: str
@@ -188,6 +207,14 @@ class Release:
     rollout: int = FULL_ROLLOUT
     original_label: str | None = None
     original_deployment: str | None = None
+    served: Download | None = None
+    diffs: Mapping[PackageHash, Download | None] = field(default_factory=dict, hash=False)
+    bytecode_version: int | None = None
+
+    @property
+    def full(self) -> Download:
+        """The whole package, in the smallest form there is."""
+        return self.served or Download(self.blob_key, self.size)
 
     @property
     def label(self) -> str:

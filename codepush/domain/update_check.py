@@ -7,7 +7,8 @@ absent and empty parameters treated alike.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from codepush.domain.models import Release
+from codepush.domain.diffing import best_download, misses_diff
+from codepush.domain.models import Download, Release
 from codepush.domain.rollout import is_selected
 from codepush.domain.semver import Range, Version, parse_range
 
@@ -38,6 +39,8 @@ class UpdateAnswer:
 
     Attributes:
         release: The release to install, or None.
+        download: What to download for it: a diff where there is one for the device's package.
+        misses_diff: Whether nobody looked yet if a diff from the device's package is worth it.
         app_version: The device's own version if there is a release; the range that is in the
             store if only another binary would help; else "".
         is_mandatory: The offered release, or one that the device skipped, is mandatory.
@@ -46,6 +49,8 @@ class UpdateAnswer:
     """
 
     release: Release | None = None
+    download: Download | None = None
+    misses_diff: bool = False
     app_version: str = ""
     is_mandatory: bool = False
     update_app_version: bool = False
@@ -133,6 +138,8 @@ class Candidates:
             return replace(answer, should_run_binary_version=fitting is None)
         return UpdateAnswer(
             release=fitting,
+            download=best_download(fitting, request.package_hash),
+            misses_diff=misses_diff(fitting, request.package_hash),
             app_version=request.app_version,
             is_mandatory=mandatory or fitting.is_mandatory,
         )

@@ -57,17 +57,17 @@ class ReportSchema(Schema):
 
 def camel_case(answer: UpdateAnswer) -> dict[str, Any]:
     """Return an answer as SDK 2 reads it."""
-    release = answer.release
+    release, download = answer.release, answer.download
     return {
         "updateInfo": {
-            "downloadURL": package_url(release.blob_key) if release else "",
+            "downloadURL": package_url(download.blob_key) if download else "",
             "description": release.description if release else "",
             "isAvailable": release is not None,
             "isMandatory": answer.is_mandatory,
             "appVersion": answer.app_version,
             "packageHash": release.package_hash if release else "",
             "label": release.label if release else "",
-            "packageSize": release.size if release else 0,
+            "packageSize": download.size if download else 0,
             "updateAppVersion": answer.update_app_version,
             "shouldRunBinaryVersion": answer.should_run_binary_version,
             # In snake case here too, as on the reference server.
@@ -78,10 +78,10 @@ def camel_case(answer: UpdateAnswer) -> dict[str, Any]:
 
 def snake_case(answer: UpdateAnswer) -> dict[str, Any]:
     """Return an answer as SDK 3 and 4 read it."""
-    release = answer.release
+    release, download = answer.release, answer.download
     return {
         "update_info": {
-            "download_url": package_url(release.blob_key) if release else "",
+            "download_url": package_url(download.blob_key) if download else "",
             "description": release.description if release else "",
             "is_available": release is not None,
             "is_mandatory": answer.is_mandatory,
@@ -89,7 +89,7 @@ def snake_case(answer: UpdateAnswer) -> dict[str, Any]:
             "target_binary_range": answer.app_version,
             "package_hash": release.package_hash if release else "",
             "label": release.label if release else "",
-            "package_size": release.size if release else 0,
+            "package_size": download.size if download else 0,
             "update_app_version": answer.update_app_version,
             "should_run_binary_version": answer.should_run_binary_version,
         }

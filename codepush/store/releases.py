@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 
 from codepush.domain.errors import CodePushError, ConflictError, NotFoundError
 from codepush.domain.events import Event, encode_event
 from codepush.domain.ids import AppId, BlobKey, DeploymentId, PackageHash
-from codepush.domain.models import FULL_ROLLOUT, History, Release, ReleaseMethod
+from codepush.domain.models import FULL_ROLLOUT, Download, History, Release, ReleaseMethod
 from codepush.domain.releasing import Change
 from codepush.store import keys
 from codepush.store.connection import StoreClient
@@ -71,7 +72,7 @@ class ReleaseStore:
         deployment_id: DeploymentId,
         decide: Callable[[History], Change],
         *,
-        tell: Callable[[Change], Event],
+        tell: Callable[[Change], Event] | None,
         once: Once | None = None,
     ) -> Change:
         """Read a history, decide on a change and commit it in one atomic step.
@@ -85,7 +86,7 @@ class ReleaseStore:
             deployment_id: Whose history.
             decide: Returns the change; raises to refuse. May run many times, and must give an
                 added release the same id each time.
-            tell: Returns the event that is logged with the change.
+            tell: Returns the event that is logged with the change; None where it is nobody's act.
             once: Makes a request that was carried out before answer as it did then.
 
         Returns:
@@ -115,7 +116,7 @@ class ReleaseStore:
                 return earlier
             if attempt.is_empty:
                 return attempt
-            event = tell(attempt)
+            event = tell(attempt) if tell else None
             if self._commit(app_id, deployment_id, history, attempt, event, once):
                 return attempt
         raise ConflictError("Others keep changing this deployment. Please try again in a while.")
@@ -143,7 +144,7 @@ class ReleaseStore:
         deployment_id: DeploymentId,
         history: History,
         change: Change,
-        event: Event,
+        event: Event | None,
         once: Once | None,
     ) -> bool:
         added = (change.added,) if change.added else ()
@@ -169,7 +170,7 @@ class ReleaseStore:
                 history.version,
                 max(history.last_number, *(r.number for r in added), 0),
                 max(after, default=""),
-                encode_event(event),
+                encode_event(event) if event else "",
                 answer,
                 _ONCE_S,
                 len(written),
@@ -200,6 +201,9 @@ def encode_release(release: Release) -> str:
             "rollout": release.rollout,
             "original_label": release.original_label,
             "original_deployment": release.original_deployment,
+            "served": encode_download(release.served),
+            "diffs": {base: encode_download(diff) for base, diff in release.diffs.items()},
+            "bytecode_version": release.bytecode_version,
         }
     ).decode()
 
@@ -223,7 +227,23 @@ def decode_release(number: int, text: str) -> Release:
         rollout=record.get("rollout", FULL_ROLLOUT),
         original_label=record["original_label"],
         original_deployment=record["original_deployment"],
+        served=decode_download(record.get("served")),
+        diffs={
+            PackageHash(base): decode_download(diff)
+            for base, diff in record.get("diffs", {}).items()
+        },
+        bytecode_version=record.get("bytecode_version"),
     )
+
+
+def encode_download(download: Download | None) -> list[str | int] | None:
+    """Return a download as plain JSON."""
+    return None if download is None else [download.blob_key, download.size]
+
+
+def decode_download(record: list[Any] | None) -> Download | None:
+    """Return the download in plain JSON."""
+    return None if record is None else Download(BlobKey(record[0]), record[1])
 
 
 def _gone() -> NotFoundError:

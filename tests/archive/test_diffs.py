@@ -12,11 +12,12 @@ from random import Random
 import pytest
 from hypothesis import event, given, settings
 
-from codepush.archive.diffs import MAX_SHARE, build_diff
+from codepush.archive.diffs import build_diff
 from codepush.archive.gate import inspect
 from codepush.archive.models import Archive, Inspection
 from codepush.archive.recompression import recompress
 from codepush.archive.zipformat import DEFLATED, STORED
+from codepush.domain.diffing import MAX_SHARE
 from codepush.domain.errors import StorageError
 from tests.archive.native_client import InstallError, Tree, hash_of, install, unzip
 from tests.archive.trees import pairs

@@ -122,7 +122,8 @@ def test_the_newest_fitting_release_is_offered_though_a_newer_one_is_for_other_b
 @pytest.mark.parametrize("version", ["1.5", "1", "1.5.0", "v1.5.0", "1.5+7", "1.5.0+build"])
 def test_an_offer_repeats_the_device_s_version_verbatim_and_not_the_range(version: str) -> None:
     answer = check([rel(1, "^1.0.0")], device(version))
-    assert answer == UpdateAnswer(release=rel(1, "^1.0.0"), app_version=version)
+    offer = rel(1, "^1.0.0")
+    assert answer == UpdateAnswer(release=offer, download=offer.full, app_version=version)
 
 
 # What the device says it runs, against a history where the mandatory v2 lies between.

@@ -65,8 +65,8 @@ def release(found: Release) -> dict[str, Any]:
         "isMandatory": found.is_mandatory,
         "rollout": found.rollout,
         "packageHash": found.package_hash,
-        "blobUrl": package_url(found.blob_key),
-        "size": found.size,
+        "blobUrl": package_url(found.full.blob_key),
+        "size": found.full.size,
         "releaseMethod": found.method.value,
         "uploadTime": found.uploaded_at_ms,
         "releasedBy": found.released_by,
@@ -75,6 +75,13 @@ def release(found: Release) -> dict[str, Any]:
         wire["originalLabel"] = found.original_label
     if found.original_deployment:
         wire["originalDeployment"] = found.original_deployment
+    diffs = {
+        base: {"size": diff.size, "url": package_url(diff.blob_key)}
+        for base, diff in found.diffs.items()
+        if diff
+    }
+    if diffs:
+        wire["diffPackageMap"] = diffs
     return wire
 
 

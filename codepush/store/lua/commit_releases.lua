@@ -1,7 +1,7 @@
 -- Change a history in one step, if it is still the one the change was decided on, and log it.
 -- KEYS: deployment, releases, log, record of an idempotent request, then keys to remove.
 -- ARGV: version the change was decided on, highest label number ever given, number of the newest
---       release or '', event, record of the request or '', seconds to keep that, number of releases
+--       release or '', event or '', record of the request or '', seconds to keep that, number of releases
 --       to write, then number and JSON of each, then the numbers of releases to drop.
 -- Returns the new version, or 0 where the deployment is gone, or -1 where its version is another or
 -- the request was carried out before.
@@ -16,6 +16,6 @@ for _ = 1, tonumber(ARGV[7]) do
 end
 for i = at, #ARGV do redis.call('HDEL', KEYS[2], ARGV[i]) end
 for k = 5, #KEYS do redis.call('UNLINK', KEYS[k]) end
-redis.call('XADD', KEYS[3], '*', 'e', ARGV[4])
+if ARGV[4] ~= '' then redis.call('XADD', KEYS[3], '*', 'e', ARGV[4]) end
 redis.call('HSET', KEYS[1], 'label_seq', ARGV[2], 'latest', ARGV[3])
 return redis.call('HINCRBY', KEYS[1], 'version', 1)

@@ -112,7 +112,7 @@ class ReleaseSchema(AnswerSchema):
     rollout = fields.Integer(metadata=about("Percent of devices that get it.", 100))
     package_hash = fields.String(metadata=about("By which devices know its files.", "abc123..."))
     blob_url = fields.String(metadata=about("Where its package is.", "https://..."))
-    size = fields.Integer(metadata=about("Of the package, in bytes.", 1024000))
+    size = fields.Integer(metadata=about("Of the package there, in bytes.", 1024000))
     release_method = fields.Enum(
         ReleaseMethod, by_value=fields.String, metadata=about("How it came to be.", "Upload")
     )
@@ -138,8 +138,8 @@ class ReleaseSchema(AnswerSchema):
             "is_mandatory": release.is_mandatory,
             "rollout": release.rollout,
             "package_hash": release.package_hash,
-            "blob_url": package_url(release.blob_key),
-            "size": release.size,
+            "blob_url": package_url(release.full.blob_key),
+            "size": release.full.size,
             "release_method": release.method,
             "upload_time": release.uploaded_at_ms,
             "released_by": release.released_by,
