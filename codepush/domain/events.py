@@ -38,6 +38,7 @@ class Action(StrEnum):
     ACCOUNT_CHANGED = "account.changed"
     ORGANIZATION_CREATED = "organization.created"
     ORGANIZATION_RENAMED = "organization.renamed"
+    ORGANIZATION_QUOTA_CHANGED = "organization.quota_changed"
     MEMBER_INVITED = "member.invited"
     MEMBER_ADDED = "member.added"
     MEMBER_CHANGED = "member.changed"
@@ -47,11 +48,11 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it.
+    """Who did it; the operator of the server, by a command, where all are empty.
 
     Attributes:
-        token_id: Which token they used; "" for the operator's commands.
-        address: Where the request came from; "" for the operator's commands.
+        token_id: Which token they used.
+        address: Where the request came from.
     """
 
     user_id: UserId

@@ -53,6 +53,7 @@ class Organization:
     Attributes:
         name: Unique on the server without regard to case; a personal one has its user's
             e-mail address for a name.
+        version: How many times it was renamed.
         quota_per_hour: Requests an hour for each user whose token carries it; 0 for no limit, None
             for the server's usual one.
     """
@@ -61,6 +62,7 @@ class Organization:
     name: str
     is_personal: bool
     created_at_ms: int
+    version: int = 0
     quota_per_hour: int | None = None
 
 

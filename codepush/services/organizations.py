@@ -108,7 +108,10 @@ class Organizations:
         )
         if found is None or (user and not found.is_personal):
             raise no_organization(reference)
-        organizations.set_quota(found.id, per_hour)
+        event = self._tell.about_organization(
+            None, Action.ORGANIZATION_QUOTA_CHANGED, found.id, quotaPerHour=per_hour
+        )
+        organizations.set_quota(found.id, per_hour, event=event)
         return replace(found, quota_per_hour=per_hour)
 
     def create(self, principal: Principal, name: str) -> Organization:
@@ -127,8 +130,10 @@ class Organizations:
         if claim is None:
             raise _name_taken(name)
         self._stores.organizations.note_member(made.id, principal.user.id)
-        self._stores.organizations.create(made, principal.user.id, claim.deadline_ms)
-        self._log(principal, Action.ORGANIZATION_CREATED, made, target=name)
+        event = self._tell.about_organization(
+            principal, Action.ORGANIZATION_CREATED, made.id, target=name
+        )
+        self._stores.organizations.create(made, principal.user.id, claim.deadline_ms, event=event)
         return made
 
     def rename(self, principal: Principal, reference: str, name: str) -> Organization:
@@ -148,8 +153,10 @@ class Organizations:
             claim = self._stores.organizations.claim_name(name, organization.id)
             if claim is None:
                 raise _name_taken(name)
-            self._stores.organizations.rename(organization, name)
-            self._log(principal, Action.ORGANIZATION_RENAMED, organization, target=name)
+            event = self._tell.about_organization(
+                principal, Action.ORGANIZATION_RENAMED, organization.id, target=name
+            )
+            self._stores.organizations.rename(organization, name, claim.deadline_ms, event=event)
         return replace(organization, name=name)
 
     def members(self, principal: Principal, reference: str) -> list[tuple[User, Role]]:
@@ -234,8 +241,10 @@ class Organizations:
             created_at_ms=now,
             expires_at_ms=now + INVITATION_LIFETIME // timedelta(milliseconds=1),
         )
-        self._stores.organizations.add_invitation(invitation, hash_token(secret), now)
-        self._log(principal, Action.MEMBER_INVITED, organization, target=email, role=role.value)
+        event = self._tell.about_organization(
+            principal, Action.MEMBER_INVITED, organization.id, target=email, role=role.value
+        )
+        self._stores.organizations.add_invitation(invitation, hash_token(secret), now, event=event)
         return secret, invitation
 
     def invitations(self, principal: Principal, reference: str) -> list[Invitation]:
@@ -258,9 +267,13 @@ class Organizations:
             ForbiddenError: The caller may not invite.
         """
         organization, _ = self.get(principal, reference, manage=True)
-        if not self._stores.organizations.delete_invitation(organization.id, invitation_id):
+        event = self._tell.about_organization(
+            principal, Action.INVITATION_REVOKED, organization.id, target=invitation_id
+        )
+        if not self._stores.organizations.revoke_invitation(
+            organization.id, invitation_id, event=event
+        ):
             raise NotFoundError("There is no such invitation; it may have been used.")
-        self._log(principal, Action.INVITATION_REVOKED, organization, target=invitation_id)
 
     def find_invitation(self, secret: str) -> Invitation:
         """Return the invitation with a secret, if it is still open.
@@ -318,21 +331,6 @@ class Organizations:
         if user is None or role is None:
             raise NotFoundError("The given e-mail address is not a member of the organization.")
         return user, role
-
-    def _log(
-        self,
-        principal: Principal,
-        action: Action,
-        organization: Organization,
-        *,
-        target: str,
-        **details: str,
-    ) -> None:
-        self._audit.log(
-            self._tell.about_organization(
-                principal, action, organization.id, target=target, **details
-            )
-        )
 
 
 def _name_taken(name: str) -> ConflictError:

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from codepush.domain.events import Action, Event
-from codepush.domain.ids import OrganizationId, new_id
+from codepush.domain.events import Action, Actor, Event
+from codepush.domain.ids import OrganizationId, TokenId, UserId, new_id
 from codepush.domain.models import App, Principal, Release
 from codepush.services.clock import Clock
+
+_OPERATOR = Actor(UserId(""), "", TokenId(""), "", "")
 
 
 class Teller:
@@ -64,20 +66,20 @@ class Teller:
 
     def about_organization(
         self,
-        principal: Principal,
+        principal: Principal | None,
         action: Action,
         organization_id: OrganizationId,
         *,
         target: str = "",
         **details: Any,
     ) -> Event:
-        """Return an event of an organization itself."""
+        """Return an event of an organization itself; nobody's is the operator's."""
         return Event(
             id=new_id(),
             action=action,
             at_ms=self._clock(),
             organization_id=organization_id,
-            actor=principal.actor,
+            actor=principal.actor if principal else _OPERATOR,
             target=target,
             details=details,
         )

@@ -37,13 +37,21 @@ class OrganizationStore:
             keys.organization_name(fold(name)), _NAME_FIELD, organization_id, bears=bears
         )
 
-    def create(self, organization: Organization, owner: UserId, deadline_ms: int) -> None:
+    def create(
+        self,
+        organization: Organization,
+        owner: UserId,
+        deadline_ms: int,
+        *,
+        event: Event | None = None,
+    ) -> None:
         """Commit an organization with its first owner.
 
         Args:
             organization: The record.
             owner: Its owner; that user need not exist yet.
             deadline_ms: Server time after which the claim that this rests on is too old.
+            event: Logged with it; None for a personal one, which comes with its user.
 
         Raises:
             StoreUnavailableError: It is too late.
@@ -53,12 +61,13 @@ class OrganizationStore:
             *("is_personal", str(int(organization.is_personal))),
             *("created_at_ms", str(organization.created_at_ms)),
         ]
-        reply = self._scripts.run(
-            "create_record",
-            [keys.organization(organization.id), keys.members(organization.id)],
-            [deadline_ms, len(fields), *fields, "HSET", 2, owner, Role.OWNER.value],
-        )
-        if reply != 1:
+        touched = [keys.organization(organization.id), keys.members(organization.id)]
+        args: list[str | int] = [deadline_ms, len(fields), *fields]
+        args += ["HSET", 2, owner, Role.OWNER.value]
+        if event:
+            touched.append(keys.organization_log(organization.id))
+            args += ["XADD", 3, "*", "e", encode_event(event)]
+        if self._scripts.run("create_record", touched, args) != 1:
             raise too_late("organization")
 
     def get(self, organization_id: OrganizationId) -> Organization | None:
@@ -71,6 +80,7 @@ class OrganizationStore:
             name=record["name"],
             is_personal=record["is_personal"] == "1",
             created_at_ms=int(record["created_at_ms"]),
+            version=int(record.get("version", 0)),
             quota_per_hour=_quota(record.get(_QUOTA)),
         )
 
@@ -111,22 +121,45 @@ class OrganizationStore:
         role, quota = pipeline.execute()
         return Role(role) if role is not None else None, _quota(quota)
 
-    def set_quota(self, organization_id: OrganizationId, per_hour: int | None) -> None:
+    def set_quota(
+        self, organization_id: OrganizationId, per_hour: int | None, *, event: Event
+    ) -> None:
         """Give an organization a quota of its own, 0 for no limit; None for the usual one."""
+        pipeline = self._client.pipeline(transaction=True)
         if per_hour is None:
-            self._client.hdel(keys.organization(organization_id), _QUOTA)
+            pipeline.hdel(keys.organization(organization_id), _QUOTA)
         else:
-            self._client.hset(keys.organization(organization_id), _QUOTA, str(per_hour))
+            pipeline.hset(keys.organization(organization_id), _QUOTA, str(per_hour))
+        pipeline.xadd(keys.organization_log(organization_id), {"e": encode_event(event)})
+        pipeline.execute()
 
     def set_role(self, organization_id: OrganizationId, user_id: UserId, role: Role) -> None:
         """Make a user a member, or give a member another role."""
         self._client.hset(keys.members(organization_id), user_id, role.value)
 
-    def rename(self, organization: Organization, name: str) -> None:
-        """Give an organization another name, which is claimed, and give back the old one."""
+    def rename(
+        self, organization: Organization, name: str, deadline_ms: int, *, event: Event
+    ) -> None:
+        """Give an organization another name, which is claimed, and give back the old one.
+
+        Raises:
+            ConflictError: It was renamed since it was read.
+            StoreUnavailableError: It is too late.
+        """
         old = keys.organization_name(fold(organization.name))
         claim = self._claims.held(old, _NAME_FIELD, organization.id)
-        self._client.hset(keys.organization(organization.id), "name", name)
+        reply = self._scripts.run(
+            "rename_organization",
+            [keys.organization(organization.id), keys.organization_log(organization.id)],
+            [deadline_ms, organization.version, name, encode_event(event)],
+        )
+        if reply == -2:
+            raise ConflictError(
+                "Somebody else renamed the organization at the same time. Please look at it and"
+                " try again."
+            )
+        if reply == -1:
+            raise too_late("new name")
         if fold(name) != fold(organization.name):
             self._claims.give_back(old, _NAME_FIELD, claim)
 
@@ -152,14 +185,18 @@ class OrganizationStore:
                 " first."
             )
 
-    def add_invitation(self, invitation: Invitation, token_hash: TokenHash, now_ms: int) -> None:
+    def add_invitation(
+        self, invitation: Invitation, token_hash: TokenHash, now_ms: int, *, event: Event
+    ) -> None:
         """Keep an invitation; its index first, which expires by itself."""
         seconds = max(1, (invitation.expires_at_ms - now_ms) // 1_000)
         pointer = f"{invitation.organization_id}|{invitation.id}"
         self._client.set(keys.invitation(token_hash), pointer, ex=seconds)
-        self._client.hset(
-            keys.invitations(invitation.organization_id), invitation.id, _encode(invitation)
-        )
+        organization_id = invitation.organization_id
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hset(keys.invitations(organization_id), invitation.id, _encode(invitation))
+        pipeline.xadd(keys.organization_log(organization_id), {"e": encode_event(event)})
+        pipeline.execute()
 
     def find_invitation(self, token_hash: TokenHash) -> Invitation | None:
         """Return the invitation with this secret, expired or not."""
@@ -199,9 +236,16 @@ class OrganizationStore:
         if reply == -1:
             raise ConflictError("You are a member of this organization already.")
 
-    def delete_invitation(self, organization_id: OrganizationId, invitation_id: str) -> bool:
+    def revoke_invitation(
+        self, organization_id: OrganizationId, invitation_id: str, *, event: Event
+    ) -> bool:
         """Take an invitation back; tells whether it was there."""
-        return bool(self._client.hdel(keys.invitations(organization_id), invitation_id))
+        reply = self._scripts.run(
+            "revoke_invitation",
+            [keys.invitations(organization_id), keys.organization_log(organization_id)],
+            [invitation_id, encode_event(event)],
+        )
+        return bool(reply == 1)
 
     def joined(self, user_id: UserId) -> list[OrganizationId]:
         """Return the organizations in the user's index; their members know better."""

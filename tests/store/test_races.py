@@ -23,7 +23,15 @@ from codepush.domain.ids import (
     UserId,
     new_id,
 )
-from codepush.domain.models import App, Deployment, History, Principal, Release, ReleaseMethod
+from codepush.domain.models import (
+    App,
+    Deployment,
+    History,
+    Organization,
+    Principal,
+    Release,
+    ReleaseMethod,
+)
 from codepush.domain.permissions import Permission
 from codepush.domain.releasing import Change, ReleaseOverrides
 from codepush.services.container import Services
@@ -285,6 +293,51 @@ def test_renames_to_and_fro_at_once_lose_no_app_and_no_name(
         assert services.apps.get(principal, listed.app.name).app.id == listed.app.id
         with pytest.raises(ConflictError):
             services.apps.create(principal, listed.app.name)
+
+
+def test_organizations_renamed_to_and_fro_at_once_keep_their_names(
+    services: Services, principal: Principal
+) -> None:
+    services.organizations.create(principal, "Here")
+
+    def rename(number: int) -> Organization:
+        old, new = ("Here", "There") if number % 2 else ("There", "Here")
+        return services.organizations.rename(principal, old, new)
+
+    for _ in range(10):
+        for done in at_once(8, rename):
+            assert isinstance(done, (Organization, ConflictError, NotFoundError))
+        (name,) = [
+            each.name for each, _ in services.organizations.list_all() if not each.is_personal
+        ]
+        assert services.stores.organizations.find(name)
+        with pytest.raises(ConflictError):
+            services.organizations.create(principal, name)
+
+
+def test_a_rename_between_reading_and_renaming_is_noticed(
+    services: Services, principal: Principal
+) -> None:
+    """The steps of two renames, in the order that once lost an app's name."""
+    stores = services.stores
+    first = services.apps.create(principal, "A", deployments=())
+    services.apps.rename(principal, "A", "B")
+    services.apps.rename(principal, "B", "A")
+    claim = stores.apps.claim_name(principal.organization_id, "C", first.id)
+    assert claim
+    with pytest.raises(ConflictError, match="Somebody else changed this app"):
+        stores.apps.update(first, name="C", deadline_ms=claim.deadline_ms, events=[])
+    assert services.apps.get(principal, "A").app.version == 2
+
+
+def test_no_two_claims_on_a_name_are_the_same(services: Services, principal: Principal) -> None:
+    apps = services.stores.apps
+    made = services.apps.create(principal, "A", deployments=())
+    claims = set()
+    for _ in range(50):
+        assert apps.claim_name(principal.organization_id, "A", made.id)
+        claims.add(apps.name_claim(made))
+    assert len(claims) == 50
 
 
 def test_a_rename_that_overtakes_a_giving_back_keeps_its_name(

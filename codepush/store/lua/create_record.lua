@@ -1,7 +1,7 @@
 -- Write a new record, unless the claims it rests on have grown too old to trust.
--- KEYS: record hash, then sets and hashes that belong to it.
+-- KEYS: record hash, then sets, hashes and logs that belong to it.
 -- ARGV: deadline in ms of server time, number of record fields, the fields and values, then for
---       each further key a command (SADD or HSET), its number of arguments, the arguments.
+--       each further key a command (SADD, HSET or XADD), its number of arguments, the arguments.
 -- Returns 1 when the record is there (also from an earlier try), -1 when it is too late.
 if redis.call('EXISTS', KEYS[1]) == 1 then return 1 end
 local time = redis.call('TIME')

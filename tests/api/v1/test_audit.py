@@ -107,9 +107,21 @@ def test_the_other_changes_are_logged_where_they_happen(seed: SeedClient, bob: S
     assert found[1]["details"] == {"role": "Admin"}
 
 
+def test_what_the_operator_changes_is_logged_as_nobodys(
+    seed: SeedClient, services: Services
+) -> None:
+    services.organizations.set_quota("acme", 7)
+    services.organizations.set_quota("acme", None)
+    found = seed.entries("Acme")[:2]
+    assert [each["action"] for each in found] == ["organization.quota_changed"] * 2
+    assert [each["details"] for each in found] == [{"quotaPerHour": None}, {"quotaPerHour": 7}]
+    assert found[0]["actor"] == {"email": None, "token": None, "address": None}
+
+
 def test_every_action_is_made_by_a_test() -> None:
     elsewhere = {
         Action.APP_MOVED,
+        Action.ORGANIZATION_QUOTA_CHANGED,
         Action.ORGANIZATION_CREATED,
         Action.MEMBER_ADDED,
         Action.MEMBER_CHANGED,

@@ -183,7 +183,10 @@ class InvitationListSchema(ListSchema):
 class ActorSchema(AnswerSchema):
     """Who did something."""
 
-    email = fields.String(metadata=about("E-mail address.", "user@example.com"))
+    email = fields.String(
+        allow_none=True,
+        metadata=about("E-mail address; null for the server's operator.", "user@example.com"),
+    )
     token = fields.String(
         allow_none=True, metadata=about("Name of the token they used, or null.", "My CLI Token")
     )
@@ -227,7 +230,7 @@ class AuditEntrySchema(AnswerSchema):
             "time": event.at_ms,
             "action": event.action,
             "actor": {
-                "email": event.actor.email,
+                "email": event.actor.email or None,
                 "token": event.actor.token_name or None,
                 "address": event.actor.address or None,
             },
