@@ -16,15 +16,17 @@ from rq.exceptions import StopRequested
 from codepush.server import lifeline
 from codepush.server.errors import ServerError
 from codepush.server.logs import log_config, quiet_level
+from codepush.server.scheduling import Scheduling
 from codepush.server.ticker import Ticker
 from codepush.settings import Settings, SettingsError, load_settings
 from codepush.store.connection import connect_queue
+from codepush.store.queue import QUEUES
 
 log = logging.getLogger("codepush.server")
 
-QUEUES = ("high", "default", "low")
-"""In the order in which they are emptied."""
 _PAUSE_S = 1.0
+_MAINTENANCE_S = 60
+"""How soon a job of a worker that was killed is found, once its heartbeat is too old."""
 
 
 class _Worker(rq.Worker):
@@ -58,7 +60,9 @@ def run(settings: Settings) -> None:
     signal.signal(signal.SIGINT, _raise_stop)
     lifeline.watch()
     ticker = Ticker(connect_queue(settings.redis_url), QUEUES[-1])
+    scheduling = Scheduling(connect_queue(settings.redis_url), QUEUES)
     ticker.start()
+    scheduling.start()
     try:
         while not _work(settings):
             signal.signal(signal.SIGTERM, _raise_stop)
@@ -67,6 +71,7 @@ def run(settings: Settings) -> None:
     except StopRequested:
         log.debug("worker stopped")
     finally:
+        scheduling.stop()
         ticker.stop()
 
 
@@ -79,6 +84,7 @@ def _work(settings: Settings) -> bool:
             # Unique, because RQ refuses the name of a worker that was killed, for seven minutes.
             name=f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}",
             connection=connect_queue(settings.redis_url),
+            maintenance_interval=_MAINTENANCE_S,
         )
         worker.work()
     except redis.exceptions.RedisError as exc:

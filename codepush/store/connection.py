@@ -74,9 +74,14 @@ def connect(url: str) -> StoreClient:
     return cast(StoreClient, _client(url, text=True))
 
 
-def connect_queue(url: str) -> redis.Redis:
-    """Return a client for RQ, which wants bytes and long blocking calls."""
-    return _client(url, text=False, timeout_s=None)
+def connect_queue(url: str, timeout_s: float | None = None) -> redis.Redis:
+    """Return a client for RQ, which wants bytes, and long blocking calls in a worker.
+
+    Args:
+        url: As for ``connect``.
+        timeout_s: Patience with one answer; None for no limit.
+    """
+    return _client(url, text=False, timeout_s=timeout_s)
 
 
 def quota_pool(url: str) -> redis.ConnectionPool:

@@ -40,7 +40,7 @@ key (below ``cp:1:``)           type  contents                                  
 ``{users}:all``                 set   user ids (index)                               ever
 ``{users}:welcomed``            str   the first administrator saw their token        ever
 ``quota:LIMITER/SUBJECT/...``   str   requests of a subject in its current window    the window
-``{jobs}:tick:PERIOD``          str   housekeeping of a period was enqueued          2 periods
+``{jobs}:tick:PERIOD:NUMBER``   str   housekeeping of a period was enqueued          2 periods
 ``rq:...``                      ...   RQ's own: queues, jobs, workers                RQ's
 ==============================  ====  =============================================  =============
 
@@ -69,9 +69,9 @@ USERS = f"{ROOT}:{{users}}:all"
 WELCOMED = f"{ROOT}:{{users}}:welcomed"
 
 
-def tick(period: int) -> str:
+def tick(period_s: int, number: int) -> str:
     """String: set by the first worker that enqueues the housekeeping of a period."""
-    return f"{ROOT}:{{jobs}}:tick:{period}"
+    return f"{ROOT}:{{jobs}}:tick:{period_s}:{number}"
 
 
 def user(user_id: UserId) -> str:

@@ -11,6 +11,11 @@ def note(text: str) -> None:
     job.connection.rpush("notes", text)
 
 
+def failing_note(text: str) -> None:
+    note(text)
+    raise ValueError("on purpose")
+
+
 def slow_note(text: str, seconds: float) -> None:
     note(f"{text} began")
     time.sleep(seconds)

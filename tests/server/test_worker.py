@@ -10,6 +10,7 @@ import rq
 
 from codepush.server.embedded import SERVE, EmbeddedStore
 from codepush.store.connection import connect_queue
+from codepush.store.queue import JobQueue
 from tests.server.processes import Processes, wait_for
 
 
@@ -55,6 +56,22 @@ def test_a_job_at_work_is_finished_before_a_stop(store: EmbeddedStore, worker: P
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(10) == 0
     assert notes(store) == ["a began", "a ended"]
+
+
+def test_a_job_that_fails_is_tried_again_after_a_pause(
+    store: EmbeddedStore, worker: Popen[str]
+) -> None:
+    queue = JobQueue(store.url)
+    assert queue.enqueue("low", "tests.fakes.jobs.failing_note", "a", retry_after_s=(1, 2))
+    wait_for(lambda: len(notes(store)) == 3, "three tries", 20)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert notes(store) == ["a", "a", "a"]
+    assert queue.length("low") == 0
+
+
+def test_a_queue_that_cannot_be_reached_is_no_error(data_dir: Path) -> None:
+    assert not JobQueue(EmbeddedStore(data_dir).url).enqueue("low", "tests.fakes.jobs.note", "a")
 
 
 def test_a_restart_of_the_store_is_survived(store: EmbeddedStore, worker: Popen[str]) -> None:
