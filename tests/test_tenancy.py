@@ -170,6 +170,8 @@ SEED = {
 OPEN = {
     "GET /": Row(PUBLIC),
     "GET /health": Row(PUBLIC),
+    "GET /health/live": Row(PUBLIC),
+    "GET /health/ready": Row(PUBLIC),
     "GET /auth/login": Row(PUBLIC),
     "POST /auth/login": Row(PUBLIC, 401),
     "GET /auth/register": Row(PUBLIC, 403),

@@ -28,5 +28,27 @@ def health() -> Response:
     return _text("Healthy")
 
 
+@blueprint.get("/health/live")
+def live() -> Response:
+    """Tell that this process answers; who gets no answer may start it anew."""
+    return _text("Alive")
+
+
+@blueprint.get("/health/ready")
+def ready() -> Response:
+    """Tell whether requests may be sent here, and what does not work meanwhile."""
+    found = services()
+    found.snapshot.follow()
+    if not found.snapshot.is_connected:
+        return _text(
+            "Degraded: the store does not answer. Devices get what was true when it last did."
+        )
+    try:
+        found.storage.check()
+    except CodePushError as exc:
+        return _text(f"Degraded: {exc.message}")
+    return _text("Ready")
+
+
 def _text(text: str, status: int = 200) -> Response:
     return Response(text, status, content_type="text/plain; charset=utf-8")

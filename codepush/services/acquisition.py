@@ -1,14 +1,11 @@
 """Answers devices that ask for an update."""
 
-from collections import OrderedDict
-from threading import Lock
-
 from codepush.domain.errors import InvalidParameterError, NotFoundError
-from codepush.domain.ids import AppId, DeploymentId, DeploymentKey
+from codepush.domain.ids import DeploymentKey
 from codepush.domain.names import is_deployment_key
 from codepush.domain.semver import InvalidVersionError, normalize_app_version, parse_version
-from codepush.domain.update_check import Candidates, UpdateAnswer, UpdateRequest
-from codepush.store.stores import Stores
+from codepush.domain.update_check import UpdateAnswer, UpdateRequest
+from codepush.services.snapshot import Prepared, Snapshot
 
 BAD_KEY = (
     "An update check must include a valid deployment key - please check that your app has been"
@@ -20,18 +17,14 @@ BAD_VERSION = (
     " '1.0.0'). The binary version is normally inferred from the App Store/Play Store version"
     " configured with your app."
 )
-_KEPT = 2_000
-"""Deployments whose prepared releases a process keeps."""
 
 
 class Acquisition:
-    """Update checks, from releases that are prepared once for each change."""
+    """Update checks, from the snapshot of this process."""
 
-    def __init__(self, stores: Stores):
-        """Use ``stores``."""
-        self._stores = stores
-        self._prepared: OrderedDict[DeploymentId, tuple[int, Candidates]] = OrderedDict()
-        self._lock = Lock()
+    def __init__(self, snapshot: Snapshot):
+        """Answer from ``snapshot``."""
+        self._snapshot = snapshot
 
     def check(
         self,
@@ -66,35 +59,19 @@ class Acquisition:
                 BAD_VERSION, parameter="app_version", reason="Not semver"
             ) from exc
         request = UpdateRequest(app_version, version, package_hash, label, is_companion)
-        return self._candidates(DeploymentKey(key)).decide(request).answer_for(client_unique_id)
+        candidates = self.prepared(DeploymentKey(key)).candidates
+        return candidates.decide(request).answer_for(client_unique_id)
 
-    def _candidates(self, key: DeploymentKey) -> Candidates:
-        address = self._stores.deployments.address(key)
-        if address is None:
-            raise unknown_key()
-        app_id, deployment_id = address
-        current = self._stores.releases.version(app_id, deployment_id)
-        if current is None or current[0] != key:
-            raise unknown_key()
-        with self._lock:
-            held = self._prepared.get(deployment_id)
-            if held and held[0] == current[1]:
-                self._prepared.move_to_end(deployment_id)
-                return held[1]
-        return self._prepare(app_id, deployment_id)
+    def prepared(self, key: DeploymentKey) -> Prepared:
+        """Return the deployment that a key leads to.
 
-    def _prepare(self, app_id: AppId, deployment_id: DeploymentId) -> Candidates:
-        try:
-            history = self._stores.releases.history(app_id, deployment_id)
-        except NotFoundError as exc:
-            raise unknown_key() from exc
-        candidates = Candidates(history.releases)
-        with self._lock:
-            self._prepared[deployment_id] = (history.version, candidates)
-            self._prepared.move_to_end(deployment_id)
-            if len(self._prepared) > _KEPT:
-                self._prepared.popitem(last=False)
-        return candidates
+        Raises:
+            NotFoundError: No deployment has this key.
+        """
+        found = self._snapshot.get(key)
+        if found is None:
+            raise unknown_key()
+        return found
 
 
 def unknown_key() -> NotFoundError:

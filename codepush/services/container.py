@@ -15,6 +15,7 @@ from codepush.services.organizations import Organizations
 from codepush.services.releasing import Releasing
 from codepush.services.reporting import Reporting
 from codepush.services.sessions import Sessions
+from codepush.services.snapshot import Snapshot
 from codepush.services.telling import Teller
 from codepush.services.tokens import Tokens
 from codepush.settings import Settings
@@ -33,6 +34,7 @@ class Services:
     apps: Apps
     deployments: Deployments
     releasing: Releasing
+    snapshot: Snapshot
     acquisition: Acquisition
     reporting: Reporting
     organizations: Organizations
@@ -51,6 +53,8 @@ def build_services(
     organizations = Organizations(stores, access, audit, teller, clock)
     accounts = Accounts(stores, tokens, clock)
     deployments = Deployments(stores, access, teller, clock)
+    snapshot = Snapshot(stores)
+    acquisition = Acquisition(snapshot)
     return Services(
         stores=stores,
         storage=storage,
@@ -62,8 +66,9 @@ def build_services(
         releasing=Releasing(
             stores, deployments, storage, teller, clock, history_limit=settings.history_limit
         ),
-        acquisition=Acquisition(stores),
-        reporting=Reporting(stores, clock),
+        snapshot=snapshot,
+        acquisition=acquisition,
+        reporting=Reporting(stores, acquisition, clock),
         organizations=organizations,
         sessions=Sessions(
             access,

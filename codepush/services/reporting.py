@@ -1,7 +1,7 @@
 """Takes what devices report of their installs."""
 
 from codepush.domain.reports import Happening, Report
-from codepush.services.acquisition import unknown_key
+from codepush.services.acquisition import Acquisition, unknown_key
 from codepush.services.clock import Clock
 from codepush.store.reports import Outcome
 from codepush.store.stores import Stores
@@ -10,9 +10,10 @@ from codepush.store.stores import Stores
 class Reporting:
     """Reports, each counted once."""
 
-    def __init__(self, stores: Stores, clock: Clock):
-        """Use ``stores``."""
+    def __init__(self, stores: Stores, acquisition: Acquisition, clock: Clock):
+        """Use ``stores``; find deployments through ``acquisition``."""
         self._stores = stores
+        self._acquisition = acquisition
         self._clock = clock
 
     def report(self, report: Report) -> Outcome:

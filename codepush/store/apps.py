@@ -9,6 +9,7 @@ from codepush.domain.models import App, Deployment
 from codepush.domain.names import fold
 from codepush.domain.permissions import Permission
 from codepush.store import keys
+from codepush.store.changes import Changes
 from codepush.store.claims import Claim, Claims, owner_in, too_late
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
@@ -20,11 +21,12 @@ _BATCH = 250
 class AppStore:
     """Apps by id, and by name in their organization."""
 
-    def __init__(self, client: StoreClient, scripts: Scripts, claims: Claims):
+    def __init__(self, client: StoreClient, scripts: Scripts, claims: Claims, changes: Changes):
         """Use ``client`` for plain commands, ``scripts`` and ``claims`` for the rest."""
         self._client = client
         self._scripts = scripts
         self._claims = claims
+        self._changes = changes
 
     def claim_name(self, organization_id: OrganizationId, name: str, app_id: AppId) -> Claim | None:
         """Hold a name in an organization for an app; None where it is taken."""
@@ -195,6 +197,9 @@ class AppStore:
         reply = self._scripts.run("delete_app", touched, [encode_event(event), *ids])
         if reply == 0:
             raise gone(app.name)
+        if reply == 1:
+            for deployment_id in ids:
+                self._changes.tell(app.id, deployment_id, 0)
         return bool(reply == 1)
 
 

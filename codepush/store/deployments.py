@@ -6,6 +6,7 @@ from codepush.domain.ids import AppId, DeploymentId, DeploymentKey
 from codepush.domain.models import App, Deployment
 from codepush.store import keys
 from codepush.store.apps import deployment_record, gone
+from codepush.store.changes import Changes
 from codepush.store.claims import Claim, Claims, too_late
 from codepush.store.connection import StoreClient
 from codepush.store.releases import decode_release
@@ -17,11 +18,12 @@ _KEY_FIELD = "deployment"
 class DeploymentStore:
     """Deployments by id, and by key."""
 
-    def __init__(self, client: StoreClient, scripts: Scripts, claims: Claims):
+    def __init__(self, client: StoreClient, scripts: Scripts, claims: Claims, changes: Changes):
         """Use ``client`` for plain commands, ``scripts`` and ``claims`` for the rest."""
         self._client = client
         self._scripts = scripts
         self._claims = claims
+        self._changes = changes
 
     def claim_key(
         self, key: DeploymentKey, app_id: AppId, deployment_id: DeploymentId
@@ -76,6 +78,7 @@ class DeploymentStore:
             raise name_taken(deployment.name)
         if reply == -2:
             raise too_late("deployment")
+        self._changes.tell(app.id, deployment.id, 1)
 
     def list_of(self, app: App) -> list[Deployment]:
         """Return an app's deployments with their newest releases, by name."""
@@ -148,6 +151,7 @@ class DeploymentStore:
         )
         if reply == 0:
             raise absent(deployment.name)
+        self._changes.tell(app.id, deployment.id, 0)
 
     def _key_of(self, app_id: AppId, deployment_id: DeploymentId) -> str | None:
         return self._client.hget(keys.deployment(app_id, deployment_id), "key")

@@ -129,13 +129,22 @@ def collaborators(app_id: AppId) -> str:
     return f"{ROOT}:{{a:{app_id}}}:collaborators"
 
 
+EVERY_DEPLOYMENT = f"{ROOT}:{{a:*}}:d:*"
+"""Pattern of the channels that changes of deployments are published on; see ``deployment``."""
+
+
+def deployment_of(channel: str) -> DeploymentId:
+    """Return whose changes a channel tells."""
+    return DeploymentId(channel.rpartition(":")[2])
+
+
 def deployments(app_id: AppId) -> str:
     """Hash: deployment name -> deployment id."""
     return f"{ROOT}:{{a:{app_id}}}:deployments"
 
 
 def deployment(app_id: AppId, deployment_id: DeploymentId) -> str:
-    """Hash: the deployment's record."""
+    """Hash: the deployment's record. The channel of this name tells each new version of it."""
     return f"{ROOT}:{{a:{app_id}}}:d:{deployment_id}"
 
 

@@ -12,6 +12,7 @@ from codepush.domain.ids import AppId, BlobKey, DeploymentId, PackageHash
 from codepush.domain.models import FULL_ROLLOUT, Download, History, Release, ReleaseMethod
 from codepush.domain.releasing import Change
 from codepush.store import keys
+from codepush.store.changes import Changes
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
 
@@ -38,10 +39,11 @@ class Once:
 class ReleaseStore:
     """Releases by deployment."""
 
-    def __init__(self, client: StoreClient, scripts: Scripts):
+    def __init__(self, client: StoreClient, scripts: Scripts, changes: Changes):
         """Use ``client`` for reads and ``scripts`` for commits."""
         self._client = client
         self._scripts = scripts
+        self._changes = changes
 
     def history(self, app_id: AppId, deployment_id: DeploymentId) -> History:
         """Return all releases of a deployment, as of one moment.
@@ -59,12 +61,17 @@ class ReleaseStore:
         releases.sort(key=lambda release: release.number)
         return History(int(version), int(last_number), tuple(releases))
 
-    def version(self, app_id: AppId, deployment_id: DeploymentId) -> tuple[str, int] | None:
-        """Return a deployment's key and version, or None where it is gone."""
-        key, version = self._client.hmget(
-            keys.deployment(app_id, deployment_id), ["key", "version"]
-        )
-        return None if key is None or version is None else (key, int(version))
+    def versions(
+        self, addresses: list[tuple[AppId, DeploymentId]], client: StoreClient
+    ) -> list[tuple[str, int] | None]:
+        """Return key and version of each deployment, None where it is gone; asked by ``client``."""
+        pipe = client.pipeline(transaction=False)
+        for address in addresses:
+            pipe.hmget(keys.deployment(*address), ["key", "version"])
+        return [
+            None if key is None or version is None else (key, int(version))
+            for key, version in pipe.execute()
+        ]
 
     def change(
         self,
@@ -180,6 +187,8 @@ class ReleaseStore:
         )
         if reply == 0:
             raise _gone()
+        # Also where it was refused: it may have been carried out before, and the answer lost.
+        self._changes.tell(app_id, deployment_id, max(int(reply), history.version))
         return bool(reply != -1)
 
 

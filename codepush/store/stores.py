@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from codepush.store.apps import AppStore
 from codepush.store.attempts import AttemptStore
 from codepush.store.audit import AuditStore
+from codepush.store.changes import Changes
 from codepush.store.claims import Claims
 from codepush.store.connection import StoreClient
 from codepush.store.deployments import DeploymentStore
@@ -21,6 +22,7 @@ class Stores:
     """Every store; services take what they need."""
 
     client: StoreClient
+    changes: Changes
     users: UserStore
     organizations: OrganizationStore
     tokens: TokenStore
@@ -36,14 +38,16 @@ def open_stores(client: StoreClient) -> Stores:
     """Return all stores over ``client``."""
     scripts = Scripts(client)
     claims = Claims(client, scripts)
+    changes = Changes()
     return Stores(
         client=client,
+        changes=changes,
         users=UserStore(client, scripts, claims),
         organizations=OrganizationStore(client, scripts, claims),
         tokens=TokenStore(client, scripts),
-        apps=AppStore(client, scripts, claims),
-        deployments=DeploymentStore(client, scripts, claims),
-        releases=ReleaseStore(client, scripts),
+        apps=AppStore(client, scripts, claims, changes),
+        deployments=DeploymentStore(client, scripts, claims, changes),
+        releases=ReleaseStore(client, scripts, changes),
         reports=ReportStore(client, scripts),
         audit=AuditStore(client, scripts),
         attempts=AttemptStore(client, scripts),

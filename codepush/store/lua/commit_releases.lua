@@ -18,4 +18,6 @@ for i = at, #ARGV do redis.call('HDEL', KEYS[2], ARGV[i]) end
 for k = 5, #KEYS do redis.call('UNLINK', KEYS[k]) end
 if ARGV[4] ~= '' then redis.call('XADD', KEYS[3], '*', 'e', ARGV[4]) end
 redis.call('HSET', KEYS[1], 'label_seq', ARGV[2], 'latest', ARGV[3])
-return redis.call('HINCRBY', KEYS[1], 'version', 1)
+version = redis.call('HINCRBY', KEYS[1], 'version', 1)
+redis.call('PUBLISH', KEYS[1], version)
+return version

@@ -11,5 +11,8 @@ for _, id in ipairs(ids) do
   if not given[id] then return -1 end
 end
 for k = 2, #KEYS do redis.call('UNLINK', KEYS[k]) end
+for k = 5, #KEYS do
+  if string.match(KEYS[k], ':d:[^:]+$') then redis.call('PUBLISH', KEYS[k], 0) end
+end
 redis.call('XADD', KEYS[1], '*', 'e', ARGV[1])
 return 1

@@ -1,0 +1,139 @@
+"""How processes learn that a deployment changed: from Redis, and from themselves at once.
+
+A script that changes what devices are told publishes on a channel named like the deployment's key:
+its new version, or 0 where it is gone. In a cluster, publishing reaches every node.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from codepush.domain.ids import AppId, DeploymentId
+from codepush.store import keys
+from codepush.store.connection import StoreClient
+
+log = logging.getLogger("codepush.store")
+
+POLL_S = 1.0
+"""How often a listener looks for itself, in case that a message was lost."""
+_TIMEOUT_S = 2.0
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.3
+
+Told = Callable[[AppId, DeploymentId, int], None]
+
+
+class Changes:
+    """Changes that this process commits, told to this process before the commit returns."""
+
+    def __init__(self) -> None:
+        """Nobody listens yet."""
+        self._listeners: list[Told] = []
+
+    def listen(self, listener: Told) -> None:
+        """Call ``listener`` with app, deployment and new version (0: it is gone)."""
+        self._listeners.append(listener)
+
+    def tell(self, app_id: AppId, deployment_id: DeploymentId, version: int) -> None:
+        """Tell that a deployment has a new version, or is gone."""
+        for listener in self._listeners:
+            listener(app_id, deployment_id, version)
+
+
+class Listener(Protocol):
+    """Whom a feed tells; called from the feed's thread."""
+
+    def connected(self, client: StoreClient) -> None:
+        """Messages arrive from now on; there may have been others before."""
+
+    def lost(self) -> None:
+        """Redis is away, until ``connected`` is called again."""
+
+    def changed(self, deployment_id: DeploymentId, version: int) -> None:
+        """A deployment has a new version; 0: it is gone."""
+
+    def poll(self, client: StoreClient) -> None:
+        """About once a second; Redis errors count as a loss."""
+
+
+class ChangeFeed:
+    """A thread of this process that follows the changes of all processes.
+
+    It ends when its listener does, and asks over connections of its own, which do not try again
+    by themselves: the listener learns of each loss.
+    """
+
+    def __init__(self, client: StoreClient, listener: Listener):
+        """Follow the Redis of ``client``; nothing is started yet."""
+        pool = cast(redis.Redis, client).connection_pool
+        options = pool.connection_kwargs | {
+            "retry": Retry(NoBackoff(), 0),
+            "socket_timeout": _TIMEOUT_S,
+            "socket_connect_timeout": _TIMEOUT_S,
+        }
+        own = redis.ConnectionPool(connection_class=pool.connection_class, **options)
+        self._redis = redis.Redis(connection_pool=own)
+        self._client = cast(StoreClient, self._redis)
+        self._listener = weakref.ref(listener)
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Begin, in a thread that does not keep the process alive."""
+        threading.Thread(target=self._run, name="changes", daemon=True).start()
+
+    def stop(self) -> None:
+        """End within about a second."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while self._listener() is not None and not self._stopped.is_set():
+            began = time.monotonic()
+            try:
+                self._follow()
+            except redis.RedisError as exc:
+                listener = self._listener()
+                if listener is not None:
+                    listener.lost()
+                del listener
+                if time.monotonic() - began > _LONGEST_PAUSE_S:
+                    pause_s = _FIRST_PAUSE_S
+                    log.warning("the store is away (%s); answering from memory", exc)
+                self._stopped.wait(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            except Exception:  # a fault of ours must not end the feed for good
+                log.exception("the feed of changes failed; starting it again")
+                self._stopped.wait(_LONGEST_PAUSE_S)
+        self._redis.close()
+
+    def _follow(self) -> None:
+        subscribed = self._redis.pubsub()  # type: ignore[no-untyped-call] # redis-py has no types here
+        with contextlib.closing(subscribed) as subscription:
+            subscription.psubscribe(keys.EVERY_DEPLOYMENT)
+            poll_at = time.monotonic() + POLL_S
+            while not self._stopped.is_set():
+                left_s = max(0.0, poll_at - time.monotonic())
+                message = subscription.get_message(timeout=left_s)
+                listener = self._listener()
+                if listener is None:
+                    return
+                if message is not None:
+                    self._pass_on(message, listener)
+                if time.monotonic() >= poll_at:
+                    listener.poll(self._client)
+                    poll_at = time.monotonic() + POLL_S
+                del listener
+
+    def _pass_on(self, message: dict[str, Any], listener: Listener) -> None:
+        if message["type"] == "psubscribe":
+            listener.connected(self._client)
+        elif message["type"] == "pmessage":
+            listener.changed(keys.deployment_of(message["channel"]), int(message["data"]))
