@@ -10,7 +10,7 @@ AZURITE_STAMP := tests/azurite/node_modules/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve install test acceptance soak check lint bench lock clean
+.PHONY: serve install test test-cluster acceptance soak check lint bench lock clean
 
 serve: $(STAMP)
 	@exec $(BIN)/codepush serve
@@ -39,6 +39,11 @@ $(AZURITE_STAMP): tests/azurite/package.json tests/azurite/package-lock.json
 
 test: $(STAMP) $(NPM_STAMP) $(AZURITE_STAMP)
 	$(BIN)/pytest -n $(JOBS) -m "not slow and not acceptance" $(ARGS)
+
+# The same on a cluster of three masters, but for tests that start stores of their own.
+test-cluster: $(STAMP) $(NPM_STAMP) $(AZURITE_STAMP)
+	STORE=cluster $(BIN)/pytest -n $(JOBS) -m "not slow and not acceptance" \
+	  --ignore=tests/archive --ignore=tests/domain --ignore=tests/server $(ARGS)
 
 acceptance: $(STAMP) $(NPM_STAMP)
 	@test -n "$(BUNDLES)" || { echo 'Say where: make acceptance BUNDLES=folder'; exit 2; }

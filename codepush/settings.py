@@ -15,12 +15,12 @@ from urllib.parse import quote, urlsplit
 
 from codepush.domain.errors import InvalidParameterError
 from codepush.domain.names import check_email
+from codepush.domain.store_urls import Topology, parse_store_url
 
 ENVIRONMENTS = ("development", "testing", "production")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 REGISTRATIONS = ("open", "invited", "closed")
-REDIS_SCHEMES = ("redis", "rediss", "unix")
 MAX_QUOTA = 100_000_000
 
 
@@ -40,6 +40,7 @@ class Settings:
     data_dir: Path
     public_url: str
     redis_url: str
+    queue_url: str
     storage_url: str
     azure_storage_connection_string: str = field(repr=False)
     azure_storage_key: str = field(repr=False)
@@ -61,6 +62,11 @@ class Settings:
     def embedded_store(self) -> bool:
         """Whether this server keeps its own Valkey in ``data_dir``."""
         return not self.redis_url
+
+    @property
+    def effective_queue_url(self) -> str:
+        """The URL of the jobs' Redis, which is the store's own where it has no other."""
+        return self.queue_url or self.redis_url
 
     @property
     def effective_storage_url(self) -> str:
@@ -110,6 +116,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         data_dir=_directory(values, "DATA_DIR"),
         public_url=_public_url(values, "PUBLIC_URL"),
         redis_url=_redis_url(values, "REDIS_URL", "Leave it unset for the embedded store."),
+        queue_url=_queue_url(values),
         storage_url=_storage_url(values, "STORAGE_URL"),
         azure_storage_connection_string=values["AZURE_STORAGE_CONNECTION_STRING"],
         azure_storage_key=values["AZURE_STORAGE_KEY"],
@@ -205,18 +212,33 @@ def _redis_url(values: Mapping[str, str], name: str, otherwise: str) -> str:
     if not text:
         return text
     try:
-        parts = urlsplit(text)
-        sound = parts.scheme in REDIS_SCHEMES and bool(
-            parts.path if parts.scheme == "unix" else parts.hostname
-        )
-        _ = parts.port
-    except ValueError:
-        sound = False
-    if not sound:
+        parse_store_url(text)
+    except ValueError as exc:
         # The value may hold a password: name the setting only.
         raise SettingsError(
-            f"{name} is not a Redis URL; it must look like redis://host:6379/0, rediss://... for"
-            f" TLS, or unix:///path/to/socket. {otherwise}"
+            f"{name} is not a Redis URL ({exc}); it must look like redis://host:6379/0,"
+            " redis+cluster://host:6379,host:6379, redis+sentinel://host:26379,host:26379/SERVICE"
+            f" (each with rediss for TLS), or unix:///path/to/socket. {otherwise}"
+        ) from exc
+    return text
+
+
+def _queue_url(values: Mapping[str, str]) -> str:
+    """Return where jobs are queued, "" for the store itself, which must then be no cluster."""
+
+    def is_cluster(url: str) -> bool:
+        return bool(url) and parse_store_url(url).topology is Topology.CLUSTER
+
+    text = _redis_url(values, "QUEUE_URL", "Leave it unset to queue jobs in the store.")
+    if is_cluster(text):
+        raise SettingsError(
+            "QUEUE_URL names a cluster, but background jobs need a single Redis or Valkey, such as"
+            " redis://host:6379/0."
+        )
+    if not text and is_cluster(values["REDIS_URL"]):
+        raise SettingsError(
+            "REDIS_URL names a cluster, so QUEUE_URL must be set: background jobs need a single"
+            " Redis or Valkey, such as redis://host:6379/0."
         )
     return text
 

@@ -24,9 +24,14 @@ DATA_DIR = "./var"
 # download URLs start with it. Empty: with the scheme and host of each request.
 PUBLIC_URL = ""
 
-# Redis or Valkey to use, e.g. rediss://:password@host:6379/0. Empty: an embedded Valkey in
-# DATA_DIR.
+# Redis or Valkey to use, e.g. rediss://:password@host:6379/0, a cluster
+# (redis+cluster://host:6379,host:6379) or one found through sentinels
+# (redis+sentinel://host:26379,host:26379/SERVICE). Empty: an embedded Valkey in DATA_DIR.
 REDIS_URL = ""
+
+# Redis or Valkey that queues background jobs; never a cluster. Empty: the one of REDIS_URL, which
+# must then be no cluster.
+QUEUE_URL = ""
 
 # Where packages are kept. Empty: local disk, in DATA_DIR/blobs.
 STORAGE_URL = ""

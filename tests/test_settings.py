@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from codepush.domain.store_urls import StoreUrl, Topology, parse_store_url
 from codepush.plugins import open_storage
 from codepush.settings import SettingsError, load_settings
 
@@ -65,7 +66,17 @@ def test_an_ipv6_address_is_bracketed_in_urls() -> None:
         ("REDIS_URL", "http://localhost"),
         ("REDIS_URL", "redis://"),
         ("REDIS_URL", "redis://:secret@host:port"),
+        ("REDIS_URL", "redis://:secret#@host:6379"),
+        ("REDIS_URL", "redis://:5/secret@host:6379"),
         ("REDIS_URL", "unix://"),
+        ("REDIS_URL", "redis+cluster://"),
+        ("REDIS_URL", "redis+cluster://:secret@host:port"),
+        ("REDIS_URL", "redis+cluster://host:6379/1"),
+        ("REDIS_URL", "redis+sentinel://:secret@host:26379"),
+        ("REDIS_URL", "redis+sentinel://host:26379/main/zero"),
+        ("REDIS_URL", "redis+sentinel://host:26379,:/main"),
+        ("REDIS_URL", "redis+sentinel://host:99999/main"),
+        ("QUEUE_URL", "localhost:6379"),
         ("STORAGE_URL", "/var/blobs"),
         ("STORAGE_URL", "AccountKey=secret"),
         ("MAX_PACKAGE_MB", "0"),
@@ -102,3 +113,42 @@ def test_a_data_folder_with_odd_characters_keeps_its_packages(tmp_path: Path) ->
     storage = open_storage(load_settings({"DATA_DIR": str(folder)}).effective_storage_url)
     storage.check()
     assert (folder / "blobs").is_dir()
+
+
+def test_a_cluster_needs_another_redis_for_its_jobs() -> None:
+    cluster = "rediss+cluster://:secret@a:7000,b"
+    with pytest.raises(SettingsError, match=r"REDIS_URL names a cluster, so QUEUE_URL must be set"):
+        load_settings({"REDIS_URL": cluster})
+    with pytest.raises(SettingsError, match=r"QUEUE_URL names a cluster, but .* a single Redis"):
+        load_settings({"QUEUE_URL": cluster})
+    settings = load_settings({"REDIS_URL": cluster, "QUEUE_URL": "redis://jobs"})
+    assert settings.effective_queue_url == "redis://jobs"
+    assert load_settings({"REDIS_URL": "redis://all"}).effective_queue_url == "redis://all"
+
+
+@pytest.mark.parametrize(
+    ("url", "parsed"),
+    [
+        (
+            "rediss+cluster://u:p%40@a:7000,b,[::1]:7001?ssl_ca_certs=/ca%20.pem",
+            StoreUrl(
+                Topology.CLUSTER,
+                "rediss://u:p%40@a:7000?ssl_ca_certs=%2Fca+.pem",
+                (("a", 7000), ("b", 6379), ("::1", 7001)),
+            ),
+        ),
+        (
+            "redis+sentinel://:p@a,b:7/main/3?sentinel_username=s&sentinel_password=x%26y",
+            StoreUrl(
+                Topology.SENTINEL,
+                "redis://:p@a:26379/3",
+                (("a", 26379), ("b", 7)),
+                "main",
+                ("s", "x&y"),
+            ),
+        ),
+        ("unix:///run/s?db=1", StoreUrl(Topology.SINGLE, "unix:///run/s?db=1")),
+    ],
+)
+def test_store_urls_name_single_servers_clusters_and_sentinels(url: str, parsed: StoreUrl) -> None:
+    assert parse_store_url(url) == parsed

@@ -59,8 +59,8 @@ def run(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, _raise_stop)
     signal.signal(signal.SIGINT, _raise_stop)
     lifeline.watch()
-    ticker = Ticker(connect_queue(settings.redis_url), QUEUES[-1])
-    scheduling = Scheduling(connect_queue(settings.redis_url), QUEUES)
+    ticker = Ticker(connect_queue(settings.effective_queue_url), QUEUES[-1])
+    scheduling = Scheduling(connect_queue(settings.effective_queue_url), QUEUES)
     ticker.start()
     scheduling.start()
     try:
@@ -83,7 +83,7 @@ def _work(settings: Settings) -> bool:
             QUEUES,
             # Unique, because RQ refuses the name of a worker that was killed, for seven minutes.
             name=f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}",
-            connection=connect_queue(settings.redis_url),
+            connection=connect_queue(settings.effective_queue_url),
             maintenance_interval=_MAINTENANCE_S,
         )
         worker.work()

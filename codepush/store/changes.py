@@ -10,15 +10,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from codepush.domain.ids import AppId, DeploymentId
 from codepush.store import keys
-from codepush.store.connection import StoreClient
+from codepush.store.connection import StoreClient, impatient
 
 log = logging.getLogger("codepush.store")
 
@@ -73,15 +71,7 @@ class ChangeFeed:
 
     def __init__(self, client: StoreClient, listener: Listener):
         """Follow the Redis of ``client``; nothing is started yet."""
-        pool = cast(redis.Redis, client).connection_pool
-        options = pool.connection_kwargs | {
-            "retry": Retry(NoBackoff(), 0),
-            "socket_timeout": _TIMEOUT_S,
-            "socket_connect_timeout": _TIMEOUT_S,
-        }
-        own = redis.ConnectionPool(connection_class=pool.connection_class, **options)
-        self._redis = redis.Redis(connection_pool=own)
-        self._client = cast(StoreClient, self._redis)
+        self._client = impatient(client, _TIMEOUT_S)
         self._listener = weakref.ref(listener)
         self._stopped = threading.Event()
 
@@ -112,11 +102,10 @@ class ChangeFeed:
             except Exception:  # a fault of ours must not end the feed for good
                 log.exception("the feed of changes failed; starting it again")
                 self._stopped.wait(_LONGEST_PAUSE_S)
-        self._redis.close()
+        self._client.close()
 
     def _follow(self) -> None:
-        subscribed = self._redis.pubsub()  # type: ignore[no-untyped-call] # redis-py has no types here
-        with contextlib.closing(subscribed) as subscription:
+        with contextlib.closing(self._client.pubsub()) as subscription:
             subscription.psubscribe(keys.EVERY_DEPLOYMENT)
             poll_at = time.monotonic() + POLL_S
             while not self._stopped.is_set():

@@ -1,23 +1,37 @@
 """How the server reaches Redis, and what it does while Redis is away."""
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol, cast
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.connection import SSLConnection, parse_url
+from redis.exceptions import AskError, ClusterError, TryAgainError
 from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
+
+from codepush.domain.store_urls import StoreUrl, Topology, parse_store_url
+from codepush.store.cluster import PASSING, ClusterClient
 
 STORE_ERRORS = (redis.RedisError,)
 """What a store may raise."""
 
-_REFUSALS = ("MISCONF", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "UNKILLABLE", "BUSY")
+_REFUSALS = ("MISCONF", "NOREPLICAS", "UNKILLABLE", "BUSY")
+_UNWILLING = (
+    redis.OutOfMemoryError,
+    redis.ReadOnlyError,
+    # Of a cluster whose nodes fail, or that moves slots to and fro.
+    ClusterError,
+    AskError,
+    TryAgainError,
+)
 
 
 def is_outage(exc: Exception) -> bool:
     """Return whether Redis was unreachable, full or unwilling, rather than asked for nonsense."""
     if isinstance(exc, redis.ResponseError):
-        unwilling = isinstance(exc, (redis.OutOfMemoryError, redis.ReadOnlyError))
-        return unwilling or str(exc).startswith(_REFUSALS)
+        return isinstance(exc, _UNWILLING) or str(exc).startswith(_REFUSALS)
     return isinstance(exc, redis.RedisError)
 
 
@@ -27,7 +41,9 @@ _LONGEST_PAUSE_S = 0.5
 _TIMEOUT_S = 10.0
 """Patience with one answer: an fsync on a slow disk may take seconds."""
 
+_CONNECT_TIMEOUT_S = 5.0
 _QUOTA_TIMEOUT_S = 1.0
+_SENTINEL_TIMEOUT_S = 1.0
 
 
 StreamRows = list[tuple[str, dict[str, str]]]
@@ -57,8 +73,11 @@ class StoreClient(Protocol):
     def zscore(self, name: str, value: str) -> float | None: ...  # noqa: D102
     def zrem(self, name: str, *values: str) -> int: ...  # noqa: D102
     def expire(self, name: str, time: int) -> bool: ...  # noqa: D102
+    def scan_iter(self, match: str, count: int = 1_000) -> Iterator[str]: ...  # noqa: D102
     def ping(self) -> bool: ...  # noqa: D102
     def pipeline(self, transaction: bool = True) -> Any: ...  # noqa: D102
+    def pubsub(self) -> Any: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
     def register_script(self, script: str) -> Any: ...  # noqa: D102
 
 
@@ -66,45 +85,102 @@ def connect(url: str) -> StoreClient:
     """Return a client that speaks text and rides out a restart of the store.
 
     A command whose connection broke is sent again, for about two seconds in all; so every command
-    and script in ``store/`` gives the same result when it runs twice.
+    and script in ``store/`` gives the same result when it runs twice. Nothing is connected before
+    the first command.
 
     Args:
-        url: ``redis://``, ``rediss://`` or ``unix://``.
+        url: As ``parse_store_url`` takes it.
     """
-    return cast(StoreClient, _client(url, text=True))
+    return _client(url, _patience(), decode_responses=True, socket_timeout=_TIMEOUT_S)
 
 
 def connect_queue(url: str, timeout_s: float | None = None) -> redis.Redis:
-    """Return a client for RQ, which wants bytes, and long blocking calls in a worker.
+    """Return a client for RQ, which wants bytes, no cluster, and long blocking calls in a worker.
 
     Args:
         url: As for ``connect``.
         timeout_s: Patience with one answer; None for no limit.
     """
-    return _client(url, text=False, timeout_s=timeout_s)
+    return cast(redis.Redis, _client(url, _patience(), socket_timeout=timeout_s))
 
 
-def quota_pool(url: str) -> redis.ConnectionPool:
-    """Return connections for counting requests, which is not worth waiting for.
+def connect_quota(url: str) -> StoreClient:
+    """Return a client for counting requests, which is not worth waiting for.
 
     A command is sent once more where its connection turns out to be broken, but not after a
     timeout: a request may be counted twice, which does no harm.
     """
-    return redis.ConnectionPool.from_url(
-        url,
-        socket_timeout=_QUOTA_TIMEOUT_S,
-        socket_connect_timeout=_QUOTA_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-    )
+    once = Retry(NoBackoff(), 1, supported_errors=PASSING)
+    return _client(url, once, socket_timeout=_QUOTA_TIMEOUT_S, connect_s=_QUOTA_TIMEOUT_S)
 
 
-def _client(url: str, *, text: bool, timeout_s: float | None = _TIMEOUT_S) -> redis.Redis:
+def impatient(client: StoreClient, timeout_s: float) -> StoreClient:
+    """Return another client of the same store, which tries nothing again by itself.
+
+    Args:
+        client: Of the store.
+        timeout_s: Patience with one answer.
+    """
+    changes = {
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+    }
+    if isinstance(client, ClusterClient):
+        patience = changes.pop("retry")
+        return cast(StoreClient, client.sibling(cast(Retry, patience), changes))
+    pool = cast(redis.Redis, client).connection_pool
+    options = pool.connection_kwargs | changes | {"connection_class": pool.connection_class}
+    if isinstance(pool, SentinelConnectionPool):
+        del options["connection_pool"]
+        return cast(StoreClient, pool.sentinel_manager.master_for(pool.service_name, **options))
+    return cast(StoreClient, redis.Redis(connection_pool=redis.ConnectionPool(**options)))
+
+
+def _patience() -> Retry:
     backoff = ExponentialWithJitterBackoff(base=_FIRST_PAUSE_S, cap=_LONGEST_PAUSE_S)
-    return redis.Redis.from_url(
-        url,
-        decode_responses=text,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=5.0,
-        # Not after a timeout: a store that hangs would be asked again and again.
-        retry=Retry(backoff, _RETRIES, supported_errors=(redis.ConnectionError,)),
+    # Not after a timeout: a store that hangs would be asked again and again.
+    return Retry(backoff, _RETRIES, supported_errors=PASSING)
+
+
+def _client(
+    url: str, patience: Retry, *, connect_s: float = _CONNECT_TIMEOUT_S, **options: Any
+) -> StoreClient:
+    parsed = parse_store_url(url)
+    options["socket_connect_timeout"] = connect_s
+    if parsed.topology is Topology.CLUSTER:
+        return cast(StoreClient, ClusterClient(parsed, patience, options))
+    options["retry"] = patience
+    if parsed.topology is Topology.SENTINEL:
+        return cast(StoreClient, _through_sentinels(parsed, options))
+    return cast(StoreClient, redis.Redis.from_url(parsed.server, **options))
+
+
+def _through_sentinels(url: StoreUrl, options: dict[str, Any]) -> redis.Redis:
+    """Return a client of the server that the sentinels call master, whichever that is."""
+    said: dict[str, Any] = parse_url(url.server)  # type: ignore[no-untyped-call]
+    uses_tls = said.pop("connection_class", None) is SSLConnection
+    for name in ("host", "port"):
+        del said[name]
+    shared = {name: value for name, value in said.items() if name.startswith("ssl_")}
+    if uses_tls:
+        shared["ssl"] = said["ssl"] = True
+    user, password = url.sentinel_login
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        url.hosts,
+        sentinel_kwargs={
+            **shared,
+            "username": user or None,
+            "password": password or None,
+            # One that hangs must not keep the others from being asked.
+            "socket_timeout": _SENTINEL_TIMEOUT_S,
+            "socket_connect_timeout": _SENTINEL_TIMEOUT_S,
+            "retry": Retry(NoBackoff(), 0),
+        },
+    )
+    return cast(
+        redis.Redis,
+        sentinel.master_for(  # type: ignore[no-untyped-call]
+            url.service, **(options | said)
+        ),
     )

@@ -11,14 +11,15 @@ from collections import OrderedDict
 from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Lock
-from typing import cast
+from typing import Any
 
+import redis
 import structlog
 from limits.storage import RedisStorage
 
-from codepush.settings import REDIS_SCHEMES
+from codepush.domain.store_urls import SCHEMES
 from codepush.store import keys
-from codepush.store.connection import STORE_ERRORS, StoreClient, quota_pool
+from codepush.store.connection import STORE_ERRORS, connect_quota
 from codepush.store.scripts import Scripts
 from codepush.telemetry.counters import Counter
 
@@ -73,7 +74,7 @@ class QuotaStorage(RedisStorage):
     """Counters of fixed windows in Redis."""
 
     # As ``limits`` declares it.
-    STORAGE_SCHEME = [f"{_PREFIX}{scheme}" for scheme in REDIS_SCHEMES]  # noqa: RUF012
+    STORAGE_SCHEME = [f"{_PREFIX}{scheme}" for scheme in SCHEMES]  # noqa: RUF012
 
     def __init__(self, uri: str):
         """Connect when first used.
@@ -81,13 +82,18 @@ class QuotaStorage(RedisStorage):
         Args:
             uri: See ``storage_uri``.
         """
-        url = uri.removeprefix(_PREFIX)
-        super().__init__(url, connection_pool=quota_pool(url), key_prefix=keys.QUOTA)
-        self._scripts = Scripts(cast(StoreClient, self.get_connection()))
+        self._client = connect_quota(uri.removeprefix(_PREFIX))
+        # The pool is for a client that it makes, which is never used.
+        super().__init__(uri, connection_pool=redis.ConnectionPool(), key_prefix=keys.QUOTA)
+        self._scripts = Scripts(self._client)
         self._lock = Lock()
         self._full: OrderedDict[str, tuple[int, int, float]] = OrderedDict()
         self._away_until_s = 0.0
         self._warned_at_s = -math.inf
+
+    def get_connection(self, readonly: bool = False) -> Any:  # noqa: ARG002 - as in the parent
+        """Return the client, of a single server or of a cluster."""
+        return self._client
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count ``amount`` requests of a window of ``expiry`` seconds; return how many there are.

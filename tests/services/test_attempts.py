@@ -129,7 +129,7 @@ def test_an_address_that_cannot_be_told_is_never_known(services: Services) -> No
 def test_known_networks_are_few_and_forgotten(services: Services, redis: StoreClient) -> None:
     for place in list(addresses())[:25]:
         assert outcome(services, password=PASSWORD, address=place) is None
-    (key,) = redis.keys("*:known-networks")  # type: ignore[attr-defined]
+    (key,) = list(redis.scan_iter("*:known-networks"))
     assert redis.zcard(key) == 20  # type: ignore[attr-defined]
     assert 0 < redis.ttl(key) <= KNOWN_FOR.total_seconds()  # type: ignore[attr-defined]
     known = services.stores.attempts.is_known

@@ -273,7 +273,7 @@ def test_deleting_an_app_while_releasing_to_it_leaves_no_keys_behind(
         return add(services, target, number)
 
     at_once(16, act)
-    left = services.stores.client.keys(f"cp:1:{{a:{target[0].id}}}*")  # type: ignore[attr-defined]
+    left = list(services.stores.client.scan_iter(f"cp:1:{{a:{target[0].id}}}*"))
     assert left == [keys.app_log(target[0].id)], "the log stays until it is folded"
 
 

@@ -69,7 +69,7 @@ class World:
         client.flushall()
         self._make()
         names = list(client.scan_iter(count=1_000))
-        dumps = client.pipeline()
+        dumps = client.pipeline(transaction=False)
         for name in names:
             dumps.pttl(name)
             dumps.dump(name)
@@ -78,8 +78,8 @@ class World:
 
     def restore(self) -> None:
         """Make the store as it was after it was filled."""
-        batch = self._client.pipeline()
-        batch.flushall()
+        self._client.flushall()
+        batch = self._client.pipeline(transaction=False)
         for name, lifetime_ms, value in self._saved:
             batch.restore(name, max(0, lifetime_ms), value)
         batch.execute()
@@ -87,7 +87,7 @@ class World:
     def fingerprint(self) -> dict[bytes, bytes]:
         """Return everything in the store but counters of requests."""
         names = [key for key in self._client.scan_iter(count=1_000) if not _COUNTERS.search(key)]
-        dumps = self._client.pipeline()
+        dumps = self._client.pipeline(transaction=False)
         for name in names:
             dumps.dump(name)
         return dict(zip(names, dumps.execute(), strict=True))

@@ -1,0 +1,108 @@
+"""URLs of Redis and Valkey: one server, a cluster, or one found through sentinels."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+
+SCHEMES = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+cluster",
+    "rediss+cluster",
+    "redis+sentinel",
+    "rediss+sentinel",
+)
+"""All that may begin the URL of a store; those with ``rediss`` speak TLS."""
+
+_DEFAULT_PORTS = {"cluster": 6379, "sentinel": 26379}
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+_OF_SENTINELS = ("sentinel_username", "sentinel_password")
+
+
+class Topology(StrEnum):
+    """How many servers there are, and how the right one is found."""
+
+    SINGLE = "single"
+    CLUSTER = "cluster"
+    SENTINEL = "sentinel"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUrl:
+    """What a store's URL says.
+
+    Attributes:
+        server: URL of one server, as redis-py reads it: with the scheme ``redis``, ``rediss`` or
+            ``unix``, and with user, password, database and options. In a cluster that is the first
+            node; with sentinels its host means nothing.
+        hosts: Host and port of nodes of the cluster to begin with, or of sentinels.
+        service: Name under which sentinels know the master.
+        sentinel_login: User and password for the sentinels themselves; "" where they want none.
+    """
+
+    topology: Topology
+    server: str
+    hosts: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+    sentinel_login: tuple[str, str] = ("", "")
+
+
+def parse_store_url(url: str) -> StoreUrl:
+    """Take a store's URL apart.
+
+    The spellings are ``redis://host:6379/0``, ``unix:///path``, ``redis+cluster://host:port[,...]``
+    and ``redis+sentinel://host:port[,...]/SERVICE[/DATABASE]``, each with ``rediss`` for TLS.
+
+    Raises:
+        ValueError: It is none of these. The message does not repeat the URL, which may hold a
+            password.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port if "," not in parts.netloc else None
+    except ValueError:
+        # Python's own message may repeat a password that was taken for a port.
+        raise ValueError("its host or port cannot be read") from None
+    if parts.scheme not in SCHEMES:
+        raise ValueError("its scheme is unknown")
+    base, _, kind = parts.scheme.partition("+")
+    if not kind:
+        if not (parts.path if base == "unix" else parts.hostname):
+            raise ValueError("it names no server")
+        return StoreUrl(Topology.SINGLE, url)
+    login, at, places = parts.netloc.rpartition("@")
+    hosts = tuple(_host(place, _DEFAULT_PORTS[kind]) for place in places.split(","))
+    host, port = hosts[0]
+    server = f"{base}://{login}{at}{f'[{host}]' if ':' in host else host}:{port}"
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    steps = [unquote(step) for step in parts.path.split("/") if step]
+    if kind == "cluster":
+        if steps and steps != ["0"]:
+            raise ValueError("a cluster has no numbered databases")
+        return StoreUrl(Topology.CLUSTER, _with_query(server, query), hosts)
+    if not 1 <= len(steps) <= 2 or not (len(steps) == 1 or steps[1].isdecimal()):
+        raise ValueError("the hosts must be followed by /SERVICE or /SERVICE/DATABASE")
+    user, password = (query.pop(name, "") for name in _OF_SENTINELS)
+    return StoreUrl(
+        Topology.SENTINEL,
+        _with_query(f"{server}/{steps[1] if len(steps) == 2 else 0}", query),
+        hosts,
+        steps[0],
+        (user, password),
+    )
+
+
+def _host(place: str, default_port: int) -> tuple[str, int]:
+    found = _HOST.fullmatch(place)
+    if not found:
+        raise ValueError("its hosts must look like host:port,host:port")
+    port = int(found[2] or default_port)
+    if not 0 < port < 65_536:
+        raise ValueError("its port is not between 1 and 65535")
+    return found[1].strip("[]"), port
+
+
+def _with_query(url: str, query: dict[str, str]) -> str:
+    return f"{url}?{urlencode(query)}" if query else url

@@ -1,0 +1,217 @@
+"""Stores of every kind that a URL can name: TLS, sentinels, clusters; and what a failover costs."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+import rq
+
+from codepush.app import create_app
+from codepush.domain.ids import AppId, OrganizationId, UserId
+from codepush.domain.permissions import Role
+from codepush.settings import Settings
+from codepush.store.connection import STORE_ERRORS, StoreClient, connect, connect_queue
+from codepush.store.stores import open_stores
+from tests.api_client import Account, ApiClient, bundle
+from tests.certificates import Certificates
+from tests.redis_servers import REDIS, Cluster, RedisServer, Sentinels, free_ports, wait_for
+
+USER = UserId("u")
+SLOTS = 30
+
+needs_redis = pytest.mark.skipif(not REDIS, reason="redis-server, which speaks TLS, is missing")
+
+
+def use(client: StoreClient) -> None:
+    """A command, a script, a transaction and a batch, all over the slots."""
+    stores = open_stores(client)
+    ids = [OrganizationId(f"o{number}") for number in range(SLOTS)]
+    for each in ids:
+        stores.organizations.set_role(each, USER, Role.OWNER)
+        assert stores.organizations.claim_name(f"name {each}", each)
+        assert stores.organizations.standing(each, USER) == (Role.OWNER, None)
+    assert stores.apps.get_many(AppId(f"a{number}") for number in range(SLOTS)) == {}
+    assert len(list(client.scan_iter("cp:1:{o:o[0-9]*}:members"))) == SLOTS
+
+
+def serve(settings: Settings, url: str) -> None:
+    """An app over the store, with its quotas in it: release, ask, report."""
+    settings = replace(settings, redis_url=url, quota_redis_url="", quota_user_per_hour=100)
+    app = create_app(settings)
+    account = Account.create(app.extensions["codepush"], "alice@example.com")
+    api = ApiClient(app.test_client(), account)
+    api.add_app()
+    api.release(bundle())
+    key = api.key()
+    assert api.check(key)["label"] == "v1"
+    api.report("download", key, label="v1", client_unique_id="d")
+    assert api.metrics()["v1"]["downloaded"] == 1
+    answer = api.call("GET", "/apps/", expect=200)
+    assert answer.headers["X-RateLimit-Remaining"] == "95"
+
+
+def certificates(tmp_path: Path) -> tuple[Certificates, tuple[str, ...], str]:
+    """Return them, a server's options, and a URL's."""
+    made = Certificates.make(tmp_path)
+    files = ("--tls-cert-file", str(made.certificate), "--tls-key-file", str(made.key))
+    options = (*files, "--tls-ca-cert-file", str(made.authority))
+    query = f"?ssl_ca_certs={made.authority}&ssl_certfile={made.certificate}&ssl_keyfile={made.key}"
+    return made, options, query
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Iterator[tuple[RedisServer, str, Certificates]]:
+    made, options, query = certificates(tmp_path)
+    (port,) = free_ports(1)
+    server = RedisServer(
+        tmp_path / "redis", "--tls-port", str(port), *options, port=port, binary=REDIS
+    )
+    try:
+        yield server.start(), query, made
+    finally:
+        server.kill()
+
+
+@needs_redis
+def test_a_store_behind_tls_with_client_certificates(
+    settings: Settings, tls: tuple[RedisServer, str, Certificates]
+) -> None:
+    server, query, _ = tls
+    url = f"rediss://127.0.0.1:{server.port}/0{query}"
+    use(connect(url))
+    serve(settings, url)
+    with connect_queue(url) as client:
+        rq.Queue(connection=client).enqueue("tests.fakes.jobs.note", "a")
+        assert client.llen("rq:queue:default") == 1
+
+
+@needs_redis
+@pytest.mark.parametrize("parts", ["", "?ssl_ca_certs={authority}"])
+def test_a_certificate_of_an_unknown_authority_or_none_of_ours_is_an_outage(
+    tls: tuple[RedisServer, str, Certificates], parts: str
+) -> None:
+    server, _, made = tls
+    query = parts.format(authority=made.authority)
+    client = connect(f"rediss://127.0.0.1:{server.port}/0{query}")
+    with pytest.raises(STORE_ERRORS):
+        client.ping()
+
+
+@needs_redis
+def test_a_cluster_behind_tls(settings: Settings, tmp_path: Path) -> None:
+    _, options, query = certificates(tmp_path)
+    cluster = Cluster(tmp_path, tls=options)
+    try:
+        url = f"rediss+cluster://127.0.0.1:{cluster.start().masters[0].port}{query}"
+        use(connect(url))
+        serve(settings, url)
+    finally:
+        cluster.kill()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path, replicas=1, timeout_ms=3_000)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.kill()
+
+
+@pytest.fixture
+def sentinels(tmp_path: Path) -> Iterator[Sentinels]:
+    sentinels = Sentinels(tmp_path)
+    try:
+        yield sentinels.start()
+    finally:
+        sentinels.kill()
+
+
+def test_a_cluster_of_three_serves_and_gets_over_the_loss_of_a_master(
+    settings: Settings, cluster: Cluster
+) -> None:
+    client = connect(cluster.url)
+    use(client)
+    serve(settings, cluster.url)
+    stores = open_stores(client)
+    ids = [OrganizationId(f"late{number}") for number in range(SLOTS)]
+    for each in ids:
+        stores.organizations.set_role(each, USER, Role.OWNER)
+    for master in cluster.masters:
+        assert master.ask("WAIT", 1, 10_000) == 1
+
+    cluster.masters[1].kill()
+
+    def is_whole_again() -> bool:
+        try:
+            for each in ids:
+                stores.organizations.set_role(each, UserId("later"), Role.DEVELOPER)
+        except STORE_ERRORS:
+            return False
+        return True
+
+    wait_for(is_whole_again, "a replica takes over", 90)
+    for each in ids:
+        held = {USER: Role.OWNER, UserId("later"): Role.DEVELOPER}
+        assert stores.organizations.members(each) == held
+    # A new client finds the cluster although the first node that its URL names may be the dead one.
+    use(connect(f"redis+cluster://127.0.0.1:{cluster.masters[1].port},{_place(cluster, 0)}"))
+
+
+def test_sentinels_name_the_master_also_after_the_first_one_died(
+    settings: Settings, sentinels: Sentinels
+) -> None:
+    client = connect(sentinels.url)
+    use(client)
+    serve(settings, sentinels.url)
+    with connect_queue(sentinels.url) as queue:
+        rq.Queue(connection=queue).enqueue("tests.fakes.jobs.note", "a")
+    assert sentinels.master.ask("WAIT", 1, 10_000) == 1
+    written = set(client.scan_iter("*"))
+
+    sentinels.master.kill()
+
+    def is_taken_over() -> bool:
+        try:
+            return bool(client.sadd("later", "a") in {0, 1})
+        except STORE_ERRORS:
+            return False
+
+    wait_for(is_taken_over, "the replica takes over", 90)
+    assert "'role': 'master'" in str(sentinels.replica.ask("INFO", "replication"))
+    assert set(client.scan_iter("*")) == written | {"later"}
+    with connect_queue(sentinels.url) as queue:
+        assert queue.llen("rq:queue:default") == 1
+
+
+def test_nodes_that_restart_within_a_moment_are_not_noticed(cluster: Cluster) -> None:
+    client = connect(cluster.url)
+    use(client)
+    for node in cluster.nodes:  # else a replica might take over in between
+        node.ask("CONFIG", "SET", "cluster-replica-no-failover", "yes")
+    master = cluster.masters[2]
+    master.ask("CLUSTER", "SAVECONFIG")
+    master.kill()
+    threading.Timer(0.3, master.start).start()
+    began = time.monotonic()
+    use(client)
+    assert time.monotonic() - began < 60
+
+
+def test_a_cluster_that_is_away_is_an_outage_and_is_found_again(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    client = connect(f"redis+cluster://127.0.0.1:{port}")
+    open_stores(client)  # nothing is asked yet
+    with pytest.raises(redis.ConnectionError, match="the cluster does not answer"):
+        client.ping()
+    pipe = client.pipeline(transaction=False)
+    with pytest.raises(redis.ConnectionError):
+        pipe.hgetall("a").execute()
+
+
+def _place(cluster: Cluster, number: int) -> str:
+    return f"127.0.0.1:{cluster.masters[number].port}"
