@@ -39,6 +39,7 @@ from codepush.domain.ids import BlobKey
 from codepush.domain.storage import StoredBlob, is_blob_key
 from plugins.azure_sas import AccountSigner, IdentitySigner, Signer
 from plugins.azure_url import Place, read_url
+from plugins.streams import RangedReader, check_key, check_size, read_block
 
 _BLOCK_BYTES = 4 * 1024 * 1024
 _CACHE_CONTROL = "public, max-age=31536000, immutable"
@@ -117,18 +118,18 @@ class AzureStorage:
         if self.size(key) == size and self.touch(key):
             return
         settings = ContentSettings(content_type=content_type, cache_control=_CACHE_CONTROL)
-        block = _read_block(source)
+        block = read_block(source, _BLOCK_BYTES)
         if len(block) < _BLOCK_BYTES:
-            _check_size(len(block), size, complete=True)
+            check_size(len(block), size, complete=True)
             self._write(lambda: blob.upload_blob(block, overwrite=True, content_settings=settings))
             return
         staged: list[BlobBlock] = []
         sent = 0
         while block:
-            _check_size(sent := sent + len(block), size)
+            check_size(sent := sent + len(block), size)
             staged.append(self._stage(blob, len(staged), block))
-            block = _read_block(source)
-        _check_size(sent, size, complete=True)
+            block = read_block(source, _BLOCK_BYTES)
+        check_size(sent, size, complete=True)
         self._write(lambda: blob.commit_block_list(staged, content_settings=settings))
 
     def open(self, key: BlobKey) -> BinaryIO:
@@ -171,7 +172,7 @@ class AzureStorage:
 
         With an identity, a signed URL lives six days at most, and once a day this sends a request.
         """
-        _check_key(key)
+        check_key(key)
         place = self._place
         if place.cdn:
             return f"{place.cdn}/{key}"
@@ -210,7 +211,7 @@ class AzureStorage:
                 self._signer.prepare()
 
     def _blob(self, key: BlobKey) -> BlobClient:
-        _check_key(key)
+        check_key(key)
         return self._container.get_blob_client(key)
 
     def _stage(self, blob: BlobClient, number: int, block: bytes) -> BlobBlock:
@@ -232,72 +233,30 @@ class AzureStorage:
             return write()
 
 
-class _BlobReader(io.RawIOBase):
+class _BlobReader(RangedReader):
     """Reads a blob by ranges, each of a block at most."""
 
     def __init__(self, blob: BlobClient, properties: BlobProperties):
-        super().__init__()
+        super().__init__(properties.size, _BLOCK_BYTES)
         self._blob = blob
-        self._size = properties.size
         self._etag = properties.etag
-        self._position = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if start + offset < 0:
-            raise ValueError("a position is never negative")
-        self._position = start + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        length = min(len(buffer), _BLOCK_BYTES, self._size - self._position)
-        if length <= 0:
-            return 0
-        content = self._fetch(length)
-        buffer[: len(content)] = content
-        self._position += len(content)
-        return len(content)
-
-    def readall(self) -> bytes:
-        # The base class would ask for 8 KB at a time.
-        parts = []
-        while (length := min(_BLOCK_BYTES, self._size - self._position)) > 0:
-            parts.append(self._fetch(length))
-            self._position += length
-        return b"".join(parts)
-
-    def _fetch(self, length: int) -> bytes:
+    def fetch(self, start: int, length: int) -> bytes:
         with _failures("read", may_be_absent=True):
             for _ in range(_READ_TRIES):
                 try:
-                    content = self._download(length)
-                    break
+                    return self._download(start, length)
                 except ResourceModifiedError:
                     # Touched or put again since: what a key means never changes, but its tag does.
                     properties = self._blob.get_blob_properties()
                     if properties.size != self._size:
                         raise
                     self._etag = properties.etag
-            else:
-                content = b""
-        if len(content) != length:
-            raise StorageError(
-                "The package could not be read, because it changed meanwhile. Please try again."
-            )
-        return content
+        return b""
 
-    def _download(self, length: int) -> bytes:
+    def _download(self, start: int, length: int) -> bytes:
         return self._blob.download_blob(
-            offset=self._position,
+            offset=start,
             length=length,
             etag=self._etag,
             match_condition=MatchConditions.IfNotModified,
@@ -310,31 +269,6 @@ def _block_id(number: int, block: bytes) -> str:
     Two writers of one key stage the same blocks, so each may commit what the other staged.
     """
     return base64.b64encode(number.to_bytes(4) + hashlib.sha256(block).digest()).decode()
-
-
-def _read_block(source: BinaryIO) -> bytes:
-    """Read one block; a shorter one is the last."""
-    block = source.read(_BLOCK_BYTES)
-    if not block or len(block) == _BLOCK_BYTES:
-        return block
-    parts = [block]
-    missing = _BLOCK_BYTES - len(block)
-    while missing and (part := source.read(missing)):
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
-
-
-def _check_size(sent: int, size: int, *, complete: bool = False) -> None:
-    if sent > size or (complete and sent != size):
-        raise StorageError(
-            f"The package could not be stored: {sent} of {size} bytes arrived. Please try again."
-        )
-
-
-def _check_key(key: BlobKey) -> None:
-    if not is_blob_key(key):
-        raise NotFoundError("There is no such package.")
 
 
 @contextlib.contextmanager

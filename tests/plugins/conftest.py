@@ -1,8 +1,11 @@
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.plugins.azurite import Azurite, require
+from tests.plugins.rclone import Rclone
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +16,14 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def rclone() -> Iterator[Rclone]:
+    """One server of the S3 protocol for all tests, which keep apart by buckets of their own."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        server = Rclone(Path(folder))
+        server.start()
+        yield server
+        server.kill()
