@@ -63,6 +63,8 @@ check: lint test
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+	@if [ -n "$(BUNDLES)" ]; then $(BIN)/python -m benchmarks.packages $(abspath $(BUNDLES)); \
+	else echo 'Packages are measured with three real ones: make bench BUNDLES=folder'; fi
 
 lock: $(STAMP)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

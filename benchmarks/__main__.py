@@ -68,12 +68,15 @@ class Server:
         return self.call("POST", path, json.dumps(body).encode(), "application/json")
 
     def release(self, number: int) -> None:
+        self.upload(package(number), f"1.0.{number}")
+
+    def upload(self, content: bytes, app_version: str) -> None:
         part = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
-        info = json.dumps({"appVersion": f"1.0.{number}"})
+        info = json.dumps({"appVersion": app_version})
         body = b"".join(
             [
                 f'{part}"package"; filename="p.zip"\r\n\r\n'.encode(),
-                package(number),
+                content,
                 f'\r\n{part}"packageInfo"\r\n\r\n{info}\r\n--{BOUNDARY}--\r\n'.encode(),
             ]
         )
@@ -150,4 +153,5 @@ def main() -> None:
         print(f"| {what} | {figure} |")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -16,12 +16,13 @@ from codepush.services.clock import Clock, system_clock
 from codepush.services.container import build_services
 from codepush.settings import Settings, load_settings
 from codepush.store.connection import connect
+from codepush.store.queue import JobQueue
 from codepush.store.stores import open_stores
 from codepush.telemetry.logging import configure_logging
 from codepush.web import errors
 from codepush.web.context import EXTENSION
 from codepush.web.quotas import Quotas
-from codepush.web.upload import DrainUnread, SpoolingRequest, spool_folder
+from codepush.web.upload import DrainUnread, SpoolingRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -63,10 +64,12 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
         PROPAGATE_EXCEPTIONS=False,
     )
     app.url_map.strict_slashes = False
-    spool_folder(settings.data_dir).mkdir(parents=True, exist_ok=True)
+    settings.spool_dir.mkdir(parents=True, exist_ok=True)
     stores = open_stores(connect(settings.redis_url))
     storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
-    app.extensions[EXTENSION] = build_services(settings, stores, storage, clock)
+    app.extensions[EXTENSION] = build_services(
+        settings, stores, storage, JobQueue(settings.effective_queue_url), clock
+    )
     app.extensions[f"{EXTENSION}.settings"] = settings
     errors.install(app)
     Quotas(settings).install(app)

@@ -5,6 +5,7 @@ import sys
 import click
 
 from codepush.commands.organizations import organization
+from codepush.commands.repair import repair
 from codepush.commands.serve import serve, worker
 from codepush.commands.storage import storage
 from codepush.commands.users import token, user
@@ -25,6 +26,7 @@ codepush.add_command(user)
 codepush.add_command(token)
 codepush.add_command(organization)
 codepush.add_command(storage)
+codepush.add_command(repair)
 
 
 def main() -> None:

@@ -48,6 +48,7 @@ class Settings:
     history_limit: int
     token_lifetime: timedelta
     audit_lifetime: timedelta
+    blob_grace: timedelta
     registration: str
     quota_user_per_hour: int
     quota_address_per_hour: int
@@ -67,6 +68,11 @@ class Settings:
     def effective_queue_url(self) -> str:
         """The URL of the jobs' Redis, which is the store's own where it has no other."""
         return self.queue_url or self.redis_url
+
+    @property
+    def spool_dir(self) -> Path:
+        """Folder for packages in flight, on the data disk: /tmp may be memory."""
+        return self.data_dir / "spool"
 
     @property
     def effective_storage_url(self) -> str:
@@ -124,6 +130,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         history_limit=_integer(values, "HISTORY_LIMIT", 500, 100_000),
         token_lifetime=timedelta(days=_integer(values, "TOKEN_TTL_DAYS", 1, 3_650)),
         audit_lifetime=timedelta(days=_integer(values, "AUDIT_DAYS", 1, 3_650)),
+        blob_grace=timedelta(days=_integer(values, "BLOB_GRACE_DAYS", 1, 3_650)),
         registration=_choice(values, "REGISTRATION", REGISTRATIONS),
         quota_user_per_hour=_integer(values, "QUOTA_USER_PER_HOUR", 0, MAX_QUOTA),
         quota_address_per_hour=_integer(values, "QUOTA_ADDRESS_PER_HOUR", 0, MAX_QUOTA),

@@ -54,6 +54,10 @@ TOKEN_TTL_DAYS = "60"
 # Days the audit log of an organization is kept.
 AUDIT_DAYS = "365"
 
+# Days a package is kept after the last release that needs it is gone: devices may be downloading
+# it.
+BLOB_GRACE_DAYS = "8"
+
 # Who may make an account by POST /api/v1/auth/register: open (everybody who reaches the server),
 # invited (whoever holds an invitation to an organization) or closed (nobody).
 REGISTRATION = "open"

@@ -199,6 +199,9 @@ class AzureStorage:
             raise
         return True
 
+    def discard_leftovers(self, *, before_ms: int) -> None:
+        """Do nothing: Azure itself drops blocks that were not committed within a week."""
+
     def check(self) -> None:
         """Stage one byte that is never committed, and get ready to sign URLs.
 

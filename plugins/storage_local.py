@@ -164,6 +164,16 @@ class LocalStorage:
             raise _failed("deleted", exc) from exc
         return True
 
+    def discard_leftovers(self, *, before_ms: int) -> None:
+        """Remove files of puts that were cut off."""
+        try:
+            for path in (self._folder / _INCOMING).glob("*"):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime_ns // 1_000_000 < before_ms:
+                        path.unlink()
+        except OSError as exc:
+            raise _failed("deleted", exc) from exc
+
     def check(self) -> None:
         """Return if the folder can be written to."""
         probe = self._folder / _INCOMING / f"check-{uuid.uuid4().hex}"

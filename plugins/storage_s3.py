@@ -184,6 +184,9 @@ class S3Storage:
                 self._quick.delete_object(**self._address(key))
                 return True
 
+    def discard_leftovers(self, *, before_ms: int) -> None:
+        """Do nothing: parts that were not put together are for a rule of the bucket to drop."""
+
     def check(self) -> None:
         """Begin an upload and drop it.
 

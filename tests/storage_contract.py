@@ -314,6 +314,11 @@ class StorageContract:
             assert touched[key] != deleted[key]
             assert storage.size(key) == (7 if touched[key] else None)
 
+    def test_blobs_are_no_leftovers(self, storage: BlobStorage) -> None:
+        put(storage, b"content")
+        storage.discard_leftovers(before_ms=modified_at_ms(storage) + 86_400_000)
+        assert read(storage) == b"content"
+
     def test_the_download_url_names_the_key(self, storage: BlobStorage) -> None:
         put(storage, b"content")
         url = storage.download_url(KEY, lifetime=timedelta(hours=1))

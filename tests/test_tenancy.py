@@ -91,6 +91,9 @@ SEED = {
         OWN, 201, {"email": "heir@example.com", "permission": "Collaborator"}
     ),
     "DELETE /apps/<appName>/collaborators/<email>": Row(OWN),
+    "GET /apps/<appName>/binaries": Row(READ),
+    "POST /apps/<appName>/binaries": Row(RELEASE, 201, bundle("3")),
+    "DELETE /apps/<appName>/binaries/<packageHash>": Row(RELEASE),
     "GET /apps/<appName>/deployments": Row(READ),
     "POST /apps/<appName>/deployments": Row(OWN, 201, {"name": "Beta"}),
     "GET /apps/<appName>/deployments/<deploymentName>": Row(READ),

@@ -26,6 +26,9 @@ from codepush.domain.package_hash import SIGNATURE_NAME
 ALGORITHM = "RS256"
 """The only one that clients verify; another in the header must never choose how to verify."""
 
+NOT_SIGNED = "Not signed"
+"""The reason of a refusal where there is no signature at all."""
+
 MIN_KEY_BITS, MAX_KEY_BITS = 2_048, 8_192
 MAX_KEY_BYTES = 8_192
 MAX_SIGNATURE_BYTES = 16_384
@@ -112,14 +115,14 @@ def _signature_file(package: Inspection) -> PackedFile:
         raise _refused(
             "The package is not signed, and the app takes signed packages only. Release it with"
             f" --privateKeyPath, which adds {_DEVICES_LOOK_IN}.",
-            "Not signed",
+            NOT_SIGNED,
         )
     if _DEVICES_LOOK_IN in found:
         return found[_DEVICES_LOOK_IN]
     if len(found) > 1:
         raise _refused(
             f"The package has {len(found)} signatures, and none in {_DEVICES_LOOK_IN}.",
-            "Not signed",
+            NOT_SIGNED,
         )
     return next(iter(found.values()))
 

@@ -13,6 +13,7 @@ from codepush.services.bootstrap import first_administrator, note_welcome
 from codepush.services.container import Services, build_services
 from codepush.settings import Settings, load_settings
 from codepush.store.connection import connect
+from codepush.store.queue import JobQueue
 from codepush.store.stores import open_stores
 from codepush.telemetry.logging import configure_logging
 
@@ -62,7 +63,9 @@ def worker() -> None:
 def _open_services(url: str, settings: Settings) -> Services:
     configure_logging(settings.log_level, settings.log_format)
     storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
-    return build_services(settings, open_stores(connect(url)), storage)
+    return build_services(
+        settings, open_stores(connect(url)), storage, JobQueue(settings.queue_url or url)
+    )
 
 
 def _banner(settings: Settings, administrator: NewUser | None) -> None:

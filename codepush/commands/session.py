@@ -8,6 +8,7 @@ from codepush.server.access import store_url
 from codepush.services.container import Services, build_services
 from codepush.settings import load_settings
 from codepush.store.connection import connect
+from codepush.store.queue import JobQueue
 from codepush.store.stores import open_stores
 from codepush.telemetry.logging import configure_logging
 
@@ -24,4 +25,6 @@ def open_services() -> Iterator[Services]:
     configure_logging(settings.log_level, settings.log_format)
     with store_url(settings) as url:
         storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
-        yield build_services(settings, open_stores(connect(url)), storage)
+        yield build_services(
+            settings, open_stores(connect(url)), storage, JobQueue(settings.queue_url or url)
+        )

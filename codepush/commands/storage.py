@@ -7,6 +7,7 @@ from threading import Lock
 
 import click
 
+from codepush.commands.session import open_services
 from codepush.plugins import open_storage
 from codepush.services.storage_copy import Outcome, StorageCopy
 from codepush.settings import load_settings
@@ -67,6 +68,20 @@ def copy_packages(source_url: str, target_url: str, jobs: int) -> None:
     _list("did not arrive at TO; run the command again", absent)
     if outcome.damaged or absent:
         sys.exit(1)
+
+
+@storage.command("gc")
+def collect() -> None:
+    """Delete packages that no release needs any more.
+
+    A package goes when it was without use for BLOB_GRACE_DAYS, counted from the first time that
+    this command, or the worker every night, saw it so. Two servers must not share one storage: each
+    would delete the other's packages.
+    """
+    with open_services() as services:
+        outcome = services.collection.run()
+    told = f"{_packages(outcome.deleted)} deleted ({outcome.size / 1_000_000:.1f} MB)"
+    click.echo(f"{told}, {outcome.waiting} without use wait for their grace period.")
 
 
 def _summary(outcome: Outcome, present: int) -> str:

@@ -132,13 +132,26 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class Signing:
+    """How an app's packages are signed.
+
+    Attributes:
+        public_key: That devices verify with: RSA, in PEM form; "" where none is registered.
+        is_required: Whether only packages with a true signature may be released.
+    """
+
+    public_key: str = ""
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """An app of one organization.
 
     Attributes:
         os: Operating system, e.g. ``ios``; ``platform`` of the seed API. None where unknown.
         platform: Framework, e.g. ``react-native``; ``platform`` of the classic dialect.
-        version: How many times it was renamed or moved.
+        version: How many times its record changed, as when it is renamed or moved.
         collaborators: Permission of each collaborating user, its owner among them.
         deployments: Ids by name.
     """
@@ -152,6 +165,7 @@ class App:
     version: int = 0
     collaborators: Mapping[UserId, Permission] = field(default_factory=dict)
     deployments: Mapping[str, DeploymentId] = field(default_factory=dict)
+    signing: Signing = Signing()
 
     @property
     def owner_id(self) -> UserId | None:
@@ -227,6 +241,23 @@ class Release:
     def is_rolling_out(self) -> bool:
         """Whether its rollout is unfinished."""
         return self.rollout < FULL_ROLLOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """The package inside an app as a store ships it. Devices may name it as what they run.
+
+    Attributes:
+        app_version: The binary's version.
+        listing: Blob that lists its files.
+        added_by: E-mail address.
+    """
+
+    package_hash: PackageHash
+    app_version: str
+    listing: BlobKey
+    added_at_ms: int
+    added_by: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,10 @@ class BlobStorage(Protocol):
         """
         ...
 
+    def discard_leftovers(self, *, before_ms: int) -> None:
+        """Remove what interrupted puts left, if they began before a time by the storage's clock."""
+        ...
+
     def check(self) -> None:
         """Return if the storage can take a blob now; for readiness."""
         ...

@@ -6,6 +6,7 @@ from codepush.plugins import open_storage
 from codepush.services.container import Services, build_services
 from codepush.settings import load_settings
 from codepush.store.connection import connect
+from codepush.store.queue import JobQueue
 from codepush.store.stores import open_stores
 from codepush.telemetry.logging import configure_logging
 
@@ -16,4 +17,5 @@ def services() -> Services:
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
-    return build_services(settings, open_stores(connect(settings.redis_url)), storage)
+    queue = JobQueue(settings.effective_queue_url)
+    return build_services(settings, open_stores(connect(settings.redis_url)), storage, queue)

@@ -18,7 +18,10 @@ _NIGHT_S = 3 * 3_600
 
 JOBS = {
     OFTEN_S: ("codepush.jobs.housekeeping.keep_audit",),
-    NIGHTLY_S: (),
+    NIGHTLY_S: (
+        "codepush.jobs.housekeeping.repair_packages",
+        "codepush.jobs.housekeeping.collect_blobs",
+    ),
 }
 """By the seconds between two turns. The first worker ever has its turn at once."""
 

@@ -5,6 +5,7 @@ from codepush.domain.ids import DeploymentKey
 from codepush.domain.names import is_deployment_key
 from codepush.domain.semver import InvalidVersionError, normalize_app_version, parse_version
 from codepush.domain.update_check import UpdateAnswer, UpdateRequest
+from codepush.services.packages_wanted import PackagesWanted
 from codepush.services.snapshot import Prepared, Snapshot
 
 BAD_KEY = (
@@ -22,9 +23,10 @@ BAD_VERSION = (
 class Acquisition:
     """Update checks, from the snapshot of this process."""
 
-    def __init__(self, snapshot: Snapshot):
-        """Answer from ``snapshot``."""
+    def __init__(self, snapshot: Snapshot, wanted: PackagesWanted):
+        """Answer from ``snapshot``; note diffs that are missing with ``wanted``."""
         self._snapshot = snapshot
+        self._wanted = wanted
 
     def check(
         self,
@@ -59,8 +61,13 @@ class Acquisition:
                 BAD_VERSION, parameter="app_version", reason="Not semver"
             ) from exc
         request = UpdateRequest(app_version, version, package_hash, label, is_companion)
-        candidates = self.prepared(DeploymentKey(key)).candidates
-        return candidates.decide(request).answer_for(client_unique_id)
+        prepared = self.prepared(DeploymentKey(key))
+        answer = prepared.candidates.decide(request).answer_for(client_unique_id)
+        if answer.release and answer.misses_diff:
+            self._wanted.diff(
+                prepared.app_id, prepared.deployment_id, package_hash, answer.release.label
+            )
+        return answer
 
     def prepared(self, key: DeploymentKey) -> Prepared:
         """Return the deployment that a key leads to.

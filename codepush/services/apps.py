@@ -22,6 +22,7 @@ from codepush.domain.permissions import Permission, Role, Scope
 from codepush.services.access import Access, require_account, require_scope
 from codepush.services.accounts import Accounts
 from codepush.services.clock import Clock
+from codepush.services.signing import changed_signing
 from codepush.services.telling import Teller
 from codepush.store.stores import Stores
 
@@ -160,19 +161,62 @@ class Apps:
             InvalidParameterError: The name may not be.
             ConflictError: The organization has an app of that name.
         """
+        return self.change(principal, reference, name=name)
+
+    def change(
+        self,
+        principal: Principal,
+        reference: str,
+        *,
+        name: str | None = None,
+        public_key: str | None = None,
+        requires_signatures: bool | None = None,
+    ) -> App:
+        """Change several properties of an app, all or none.
+
+        Args:
+            principal: The caller.
+            reference: The app.
+            name: Its new name.
+            public_key: PEM, which devices verify with; "" for none.
+            requires_signatures: Whether only signed packages may be released.
+
+        Raises:
+            NotFoundError: There is no such app for this principal.
+            ForbiddenError: The principal is not an owner.
+            InvalidParameterError: The name or key may not be, or there is no key to verify with.
+            ConflictError: The organization has an app of that name.
+        """
         app = self._access.app(principal, reference, Permission.OWNER)
-        check_name(name)
-        if name == app.name:
-            return app
+        signing = changed_signing(app.signing, public_key, requires_signatures)
+        events = []
+        if signing != app.signing:
+            events.append(
+                self._tell.about_app(
+                    principal,
+                    Action.APP_SIGNING_CHANGED,
+                    app,
+                    requireSignatures=signing.is_required,
+                    publicKey=signing.public_key,
+                )
+            )
+        if name is not None:
+            check_name(name)
+        if name is None or name == app.name:
+            if events:
+                self._stores.apps.update(app, signing=signing, events=events)
+            return replace(app, signing=signing)
         claim = self._stores.apps.claim_name(app.organization_id, name, app.id)
         if claim is None:
             raise _name_taken(name)
-        event = self._tell.about_app(principal, Action.APP_RENAMED, app, target=name)
+        events.append(self._tell.about_app(principal, Action.APP_RENAMED, app, target=name))
         old = self._stores.apps.name_claim(app)
-        self._stores.apps.update(app, name=name, deadline_ms=claim.deadline_ms, events=[event])
+        self._stores.apps.update(
+            app, name=name, signing=signing, deadline_ms=claim.deadline_ms, events=events
+        )
         if fold(name) != fold(app.name):
             self._stores.apps.give_back_name(app, old)
-        return replace(app, name=name)
+        return replace(app, name=name, signing=signing)
 
     def delete(self, principal: Principal, reference: str) -> None:
         """Remove an app; its deployment keys are dead when this returns.

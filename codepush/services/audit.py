@@ -6,6 +6,7 @@ from codepush.domain.errors import ConflictError
 from codepush.domain.events import Event, encode_event
 from codepush.domain.ids import OrganizationId
 from codepush.services.clock import Clock
+from codepush.services.tenants import every_organization
 from codepush.store.audit import AuditEntry, chain_hash
 from codepush.store.stores import Stores
 
@@ -38,11 +39,7 @@ class Audit:
 
     def keep_up_all(self) -> None:
         """Do so for every organization."""
-        users = self._stores.users.list_all()
-        organizations = {user.organization_id for user in users}
-        for user in users:
-            organizations.update(self._stores.organizations.joined(user.id))
-        for organization_id in organizations:
+        for organization_id in every_organization(self._stores):
             self.keep_up(organization_id)
 
     def verify(self, organization_id: OrganizationId) -> int:

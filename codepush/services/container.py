@@ -9,16 +9,24 @@ from codepush.services.acquisition import Acquisition
 from codepush.services.apps import Apps
 from codepush.services.attempts import Attempts
 from codepush.services.audit import Audit
+from codepush.services.binaries import Binaries
 from codepush.services.clock import Clock, system_clock
+from codepush.services.collection import Collection
 from codepush.services.deployments import Deployments
+from codepush.services.downloads import Downloads
 from codepush.services.organizations import Organizations
+from codepush.services.package_jobs import PackageJobs
+from codepush.services.packages_wanted import PackagesWanted
+from codepush.services.packaging import Packaging
 from codepush.services.releasing import Releasing
+from codepush.services.repair import Repair
 from codepush.services.reporting import Reporting
 from codepush.services.sessions import Sessions
 from codepush.services.snapshot import Snapshot
 from codepush.services.telling import Teller
 from codepush.services.tokens import Tokens
 from codepush.settings import Settings
+from codepush.store.queue import JobQueue
 from codepush.store.stores import Stores
 
 
@@ -34,6 +42,11 @@ class Services:
     apps: Apps
     deployments: Deployments
     releasing: Releasing
+    packaging: Packaging
+    binaries: Binaries
+    packages_wanted: PackagesWanted
+    repair: Repair
+    collection: Collection
     snapshot: Snapshot
     acquisition: Acquisition
     reporting: Reporting
@@ -43,7 +56,11 @@ class Services:
 
 
 def build_services(
-    settings: Settings, stores: Stores, storage: BlobStorage, clock: Clock = system_clock
+    settings: Settings,
+    stores: Stores,
+    storage: BlobStorage,
+    queue: JobQueue,
+    clock: Clock = system_clock,
 ) -> Services:
     """Join all services."""
     access = Access(stores)
@@ -54,7 +71,11 @@ def build_services(
     accounts = Accounts(stores, tokens, clock)
     deployments = Deployments(stores, access, teller, clock)
     snapshot = Snapshot(stores)
-    acquisition = Acquisition(snapshot)
+    downloads = Downloads(stores, storage)
+    package_jobs = PackageJobs(queue)
+    packages_wanted = PackagesWanted(stores, package_jobs)
+    packaging = Packaging(stores, storage, downloads, settings.spool_dir)
+    acquisition = Acquisition(snapshot, packages_wanted)
     return Services(
         stores=stores,
         storage=storage,
@@ -64,8 +85,22 @@ def build_services(
         apps=Apps(stores, access, accounts, teller, clock),
         deployments=deployments,
         releasing=Releasing(
-            stores, deployments, storage, teller, clock, history_limit=settings.history_limit
+            stores,
+            deployments,
+            downloads,
+            package_jobs,
+            teller,
+            clock,
+            history_limit=settings.history_limit,
+            spool=settings.spool_dir,
         ),
+        packaging=packaging,
+        binaries=Binaries(
+            stores, access, packaging, package_jobs, teller, clock, settings.spool_dir
+        ),
+        packages_wanted=packages_wanted,
+        repair=Repair(stores, package_jobs),
+        collection=Collection(stores, storage, clock, settings.blob_grace),
         snapshot=snapshot,
         acquisition=acquisition,
         reporting=Reporting(stores, acquisition, clock),

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from codepush.archive.gate import inspect
+from codepush.archive.lint import bundle_warnings, hermes_version, hermes_warnings
 from codepush.archive.models import Inspection, PackedFile
 from codepush.domain.ids import PackageHash
+from codepush.domain.models import App, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class Package:
         return self.inspection.warnings
 
     @property
+    def bytecode_version(self) -> int | None:
+        """Of the Hermes bytecode in it, where that is what it holds."""
+        return hermes_version(self.inspection)
+
+    @property
     def is_archive(self) -> bool:
         """A zip; else a single file that devices take for the bundle itself."""
         return self.inspection.is_archive
@@ -59,6 +66,22 @@ class Package:
     def content_type(self) -> str:
         """Media type for the storage."""
         return "application/zip" if self.is_archive else "application/octet-stream"
+
+
+def lint(package: Package, app: App, newest: Release | None) -> tuple[str, ...]:
+    """Return warnings about what is allowed, but probably a mistake.
+
+    Args:
+        package: Uploaded.
+        app: That it is for.
+        newest: The release that it will follow.
+    """
+    previous = newest.bytecode_version if newest else None
+    return (
+        *package.warnings,
+        *bundle_warnings(package.inspection, app.os, app.platform),
+        *hermes_warnings(previous, package.bytecode_version),
+    )
 
 
 def examine(source: BinaryIO, spool: Path | None = None) -> Package:

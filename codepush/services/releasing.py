@@ -1,7 +1,8 @@
 """Releases: uploaded, promoted, rolled back, changed and cleared."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import BinaryIO
 
 from codepush.domain import releasing as rules
@@ -20,10 +21,12 @@ from codepush.domain.models import (
 from codepush.domain.permissions import Permission
 from codepush.domain.releasing import Change, ReleaseOverrides
 from codepush.domain.reports import digest
-from codepush.domain.storage import BlobStorage
 from codepush.services.clock import Clock
 from codepush.services.deployments import Deployments
-from codepush.services.packages import examine
+from codepush.services.downloads import Downloads
+from codepush.services.package_jobs import PackageJobs
+from codepush.services.packages import examine, lint
+from codepush.services.signing import check_signature
 from codepush.services.telling import Teller
 from codepush.store.releases import Once
 from codepush.store.stores import Stores
@@ -35,10 +38,12 @@ class Released:
 
     Attributes:
         is_repeat: Whether an earlier request with the same idempotency key made it.
+        warnings: Sentences about what is allowed, but probably a mistake.
     """
 
     release: Release
     is_repeat: bool
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +61,23 @@ class Releasing:
         self,
         stores: Stores,
         deployments: Deployments,
-        storage: BlobStorage,
+        downloads: Downloads,
+        jobs: PackageJobs,
         teller: Teller,
         clock: Clock,
         *,
         history_limit: int,
+        spool: Path,
     ):
-        """Use ``stores`` and ``storage``; keep ``history_limit`` releases a deployment."""
+        """Use ``stores``; keep ``history_limit`` releases a deployment."""
         self._stores = stores
         self._deployments = deployments
-        self._storage = storage
+        self._downloads = downloads
+        self._jobs = jobs
         self._tell = teller
         self._clock = clock
         self._limit = history_limit
+        self._spool = spool
 
     def target(self, principal: Principal, reference: str, name: str) -> tuple[App, Deployment]:
         """Return the deployment to release to, before its upload is read.
@@ -113,7 +122,8 @@ class Releasing:
                 reason="Missing",
             )
         _check(properties)
-        package = examine(upload)
+        package = examine(upload, self._spool)
+        warnings = check_signature(package, app.signing)
         once = _once(
             principal, idempotency_key, "release", deployment.id, package.sha256, repr(properties)
         )
@@ -129,21 +139,27 @@ class Releasing:
                 uploaded_at_ms=self._clock(),
                 released_by=principal.user.email,
                 method=ReleaseMethod.UPLOAD,
+                bytecode_version=package.bytecode_version,
             )
         )
 
         def decide(history: History) -> Change:
             return rules.add_release(history, release, limit=self._limit)
 
+        history = self._stores.releases.history(app.id, deployment.id)
         if not once:  # refuse before storing; a repeated request is not refused
-            decide(self._stores.releases.history(app.id, deployment.id))
-        if self._storage.size(blob_key) != package.size:
-            self._storage.put(
-                blob_key, package.source, size=package.size, content_type=package.content_type
-            )
+            decide(history)
+        self._downloads.keep(
+            app.id,
+            package.source,
+            size=package.size,
+            sha256=package.sha256,
+            content_type=package.content_type,
+        )
         tell = self._telling(principal, Action.DEPLOYMENT_RELEASED, app, deployment.name)
-        change = self._stores.releases.change(app.id, deployment.id, decide, tell=tell, once=once)
-        return Released(_added(change), change.is_repeat)
+        change = self._add(app, deployment, decide, tell, once)
+        warnings += lint(package, app, history.newest)
+        return Released(_added(change), change.is_repeat, warnings)
 
     def promote(
         self,
@@ -193,7 +209,7 @@ class Releasing:
             )
 
         tell = self._telling(principal, Action.DEPLOYMENT_PROMOTED, app, target.name)
-        change = self._stores.releases.change(app.id, target.id, decide, tell=tell, once=once)
+        change = self._add(app, target, decide, tell, once)
         return Released(_added(change), change.is_repeat)
 
     def roll_back(
@@ -213,7 +229,7 @@ class Releasing:
             return rules.roll_back(history, template, label=label, limit=self._limit)
 
         tell = self._telling(principal, Action.DEPLOYMENT_ROLLED_BACK, app, deployment.name)
-        return _added(self._stores.releases.change(app.id, deployment.id, decide, tell=tell))
+        return _added(self._add(app, deployment, decide, tell))
 
     def patch(
         self,
@@ -300,6 +316,30 @@ class Releasing:
             if found.release.label == label:
                 return found
         raise NotFoundError("Release not found for given label.")
+
+    def _add(
+        self,
+        app: App,
+        deployment: Deployment,
+        decide: Callable[[History], Change],
+        tell: Callable[[Change], Event],
+        once: Once | None = None,
+    ) -> Change:
+        """Commit a release with what was made of its package before, and have the rest made."""
+        supplied: dict[BlobKey, Release] = {}
+
+        def supply(history: History) -> Change:
+            change = decide(history)
+            added = _added(change)
+            if added.blob_key not in supplied:
+                supplied[added.blob_key] = self._downloads.supplied(app.id, added, history)
+            made = supplied[added.blob_key]
+            return replace(change, added=replace(added, served=made.served, diffs=made.diffs))
+
+        change = self._stores.releases.change(app.id, deployment.id, supply, tell=tell, once=once)
+        if not change.is_repeat:
+            self._jobs.prepare(app.id, deployment.id, _added(change).label)
+        return change
 
     def _telling(
         self, principal: Principal, action: Action, app: App, deployment: str

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from codepush.domain.errors import ConflictError, NotFoundError
 from codepush.domain.events import Event, encode_event
 from codepush.domain.ids import AppId, DeploymentId, OrganizationId, UserId
-from codepush.domain.models import App, Deployment
+from codepush.domain.models import App, Deployment, Signing
 from codepush.domain.names import fold
 from codepush.domain.permissions import Permission
 from codepush.store import keys
@@ -122,16 +122,18 @@ class AppStore:
         *,
         name: str | None = None,
         organization_id: OrganizationId | None = None,
+        signing: Signing | None = None,
         collaborators: Mapping[UserId, Permission | None] | None = None,
         deadline_ms: int = 0,
         events: Iterable[Event],
     ) -> None:
-        """Rename or move an app, or change its collaborators, in one step.
+        """Change an app's record and its collaborators in one step.
 
         Args:
             app: As read.
             name: New name; claimed.
             organization_id: New organization.
+            signing: How its packages are signed from now on.
             collaborators: Permissions to give, or None to take one away.
             deadline_ms: Server time after which the claim is too old; 0 where there is none.
             events: Logged with it.
@@ -143,6 +145,9 @@ class AppStore:
         """
         record = {"name": name, "organization_id": organization_id}
         changed = {key: str(value) for key, value in record.items() if value is not None}
+        if signing is not None:
+            changed["public_key"] = signing.public_key
+            changed["requires_signatures"] = "1" if signing.is_required else "0"
         holders = [
             text
             for user_id, held in (collaborators or {}).items()
@@ -191,7 +196,7 @@ class AppStore:
         """
         ids: list[DeploymentId] = list(app.deployments.values())
         touched = [keys.app_log(app.id), keys.app(app.id), keys.collaborators(app.id)]
-        touched.append(keys.deployments(app.id))
+        touched += [keys.deployments(app.id), keys.packages(app.id), keys.binaries(app.id)]
         for deployment_id in ids:
             touched += keys.whole_deployment(app.id, deployment_id)
         reply = self._scripts.run("delete_app", touched, [encode_event(event), *ids])
@@ -246,4 +251,5 @@ def _decode(
         version=int(record.get("version", 0)),
         collaborators={UserId(u): Permission(int(held)) for u, held in holders.items()},
         deployments={name: DeploymentId(d) for name, d in sorted(deployments.items())},
+        signing=Signing(record.get("public_key", ""), record.get("requires_signatures") == "1"),
     )

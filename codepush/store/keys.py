@@ -14,9 +14,12 @@ key (below ``cp:1:``)           type  contents                                  
 ``{o:ORG}:organization``        hash  name, is_personal, quota_per_hour              ever
 ``{o:ORG}:members``             hash  user id -> role                                ever
 ``{o:ORG}:app-names``           hash  folded app name -> claim by an app id          ever
-``{a:APP}:app``                 hash  organization, name, os, platform               app
+``{a:APP}:app``                 hash  organization, name, os, platform, signing      app
 ``{a:APP}:collaborators``       hash  user id -> permission                          app
 ``{a:APP}:deployments``         hash  deployment name -> deployment id               app
+``{a:APP}:packages``            hash  blob key -> what was made of the upload; and   app
+                                      ``blob key|package hash`` -> its diff from that
+``{a:APP}:binaries``            hash  package hash -> binary JSON                    app
 ``{a:APP}:d:DEP``               hash  name, key, version, label_seq, latest          deployment
 ``{a:APP}:d:DEP:releases``      hash  label number -> release JSON                   until cleared
 ``{a:APP}:d:DEP:counts``        hash  ``place|counter`` -> number                    until cleared
@@ -40,6 +43,7 @@ key (below ``cp:1:``)           type  contents                                  
 ``{users}:all``                 set   user ids (index)                               ever
 ``{users}:welcomed``            str   the first administrator saw their token        ever
 ``quota:LIMITER/SUBJECT/...``   str   requests of a subject in its current window    the window
+``{jobs}:unreferenced``         hash  blob key -> when it was first seen unused, ms  until collected
 ``{jobs}:tick:PERIOD:NUMBER``   str   housekeeping of a period was enqueued          2 periods
 ``rq:...``                      ...   RQ's own: queues, jobs, workers                RQ's
 ==============================  ====  =============================================  =============
@@ -67,6 +71,10 @@ ROOT = "cp:1"
 
 USERS = f"{ROOT}:{{users}}:all"
 WELCOMED = f"{ROOT}:{{users}}:welcomed"
+
+
+UNREFERENCED = f"{ROOT}:{{jobs}}:unreferenced"
+"""Hash: key of a blob that nothing refers to -> when that was first seen, in ms."""
 
 
 def tick(period_s: int, number: int) -> str:
@@ -141,6 +149,16 @@ def deployment_of(channel: str) -> DeploymentId:
 def deployments(app_id: AppId) -> str:
     """Hash: deployment name -> deployment id."""
     return f"{ROOT}:{{a:{app_id}}}:deployments"
+
+
+def packages(app_id: AppId) -> str:
+    """Hash: blob key of an upload -> what was made of it; ``blob key|package hash`` -> diff."""
+    return f"{ROOT}:{{a:{app_id}}}:packages"
+
+
+def binaries(app_id: AppId) -> str:
+    """Hash: package hash -> binary JSON."""
+    return f"{ROOT}:{{a:{app_id}}}:binaries"
 
 
 def deployment(app_id: AppId, deployment_id: DeploymentId) -> str:

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from codepush.store.apps import AppStore
 from codepush.store.attempts import AttemptStore
 from codepush.store.audit import AuditStore
+from codepush.store.binaries import BinaryStore
 from codepush.store.changes import Changes
 from codepush.store.claims import Claims
 from codepush.store.connection import StoreClient
 from codepush.store.deployments import DeploymentStore
+from codepush.store.garbage import GarbageStore
 from codepush.store.organizations import OrganizationStore
+from codepush.store.packages import PackageStore
 from codepush.store.releases import ReleaseStore
 from codepush.store.reports import ReportStore
 from codepush.store.scripts import Scripts
@@ -29,6 +32,9 @@ class Stores:
     apps: AppStore
     deployments: DeploymentStore
     releases: ReleaseStore
+    packages: PackageStore
+    binaries: BinaryStore
+    garbage: GarbageStore
     reports: ReportStore
     audit: AuditStore
     attempts: AttemptStore
@@ -48,6 +54,9 @@ def open_stores(client: StoreClient) -> Stores:
         apps=AppStore(client, scripts, claims, changes),
         deployments=DeploymentStore(client, scripts, claims, changes),
         releases=ReleaseStore(client, scripts, changes),
+        packages=PackageStore(client, scripts),
+        binaries=BinaryStore(client, scripts),
+        garbage=GarbageStore(client),
         reports=ReportStore(client, scripts),
         audit=AuditStore(client, scripts),
         attempts=AttemptStore(client, scripts),

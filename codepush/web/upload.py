@@ -5,7 +5,6 @@ import io
 import tempfile
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from flask import Request, request
@@ -58,16 +57,11 @@ class SpoolingRequest(Request):
         content_length: int | None = None,  # noqa: ARG002
     ) -> IO[bytes]:
         # It has no name, so nothing is left of it when the process is killed.
-        folder = spool_folder(settings().data_dir)
+        folder = settings().spool_dir
         folder.mkdir(parents=True, exist_ok=True)  # somebody may have tidied up
         file = tempfile.TemporaryFile("wb+", dir=folder)  # noqa: SIM115
         self._spooled.append(file)
         return file
-
-
-def spool_folder(data_dir: Path) -> Path:
-    """Return the folder for uploads in flight, which is made at start."""
-    return data_dir / "spool"
 
 
 def read_package() -> BinaryIO:

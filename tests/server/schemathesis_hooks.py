@@ -17,6 +17,9 @@ BEYOND_SCHEMAS = {
     "friendlyName",  # printable
     "name",  # more than white space
     "organization",
+    "package",  # of a binary: a zip
+    "publicKey",  # an RSA key
+    "requireSignatures",  # not without a key
     "to",
 }
 LOGIN = json.loads(os.environ.get("SCHEMATHESIS_LOGIN", "{}"))

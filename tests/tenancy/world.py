@@ -144,6 +144,9 @@ class World:
                 maker, target, io.BytesIO(bundle(text)), ReleaseOverrides(app_version="1.0.0")
             )
         self.blob_key = made.release.blob_key
+        app = services.binaries.target(maker, APP)
+        binary = services.binaries.add(maker, app, io.BytesIO(bundle("1")), "1.0.0")
+        self.package_hash = binary.package_hash
         for name in ("guest", "extra", "former"):
             services.apps.add_collaborator(maker, APP, email(name))
         services.apps.remove_collaborator(maker, APP, email("former"))
@@ -192,6 +195,7 @@ class World:
             "<email>": email(person),
             "<invitationId>": self.invitation_id,
             "<key>": self.blob_key,
+            "<packageHash>": self.package_hash,
         }
         values |= {f"<{name}>": value for name, value in instead.items()}
         return re.sub(r"<\w+>", lambda match: values[match[0]], rule)

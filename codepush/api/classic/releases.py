@@ -39,7 +39,10 @@ def release(app: str, deployment: str) -> Response:
     )
     made = services().releasing.release(principal(), target, upload, overrides(info))
     path = f"/apps/{quote(app, safe='')}/deployments/{quote(deployment, safe='')}"
-    return json_response({"package": wire.release(made.release)}, 201, path)
+    answer: dict[str, Any] = {"package": wire.release(made.release)}
+    if made.warnings:  # which no client of this dialect looks for
+        answer["warnings"] = made.warnings
+    return json_response(answer, 201, path)
 
 
 def patch(app: str, deployment: str) -> Response:

@@ -53,10 +53,17 @@ def get_app(app: str) -> dict[str, Any]:
 
 @blueprint.serves("PATCH", "/apps/<appName>", AppAnswerSchema, body=AppPatchSchema, errors=(409,))
 def update_app(body: dict[str, Any], app: str) -> dict[str, Any]:
-    """Rename an app. Needs Owner permission."""
-    if "name" not in body:
+    """Rename an app, or say how its packages are signed. Needs Owner permission."""
+    if not body:
         return get_app(app)
-    return _answer(services().apps.rename(principal(), app, body["name"]))
+    changed = services().apps.change(
+        principal(),
+        app,
+        name=body.get("name"),
+        public_key=body.get("public_key"),
+        requires_signatures=body.get("require_signatures"),
+    )
+    return _answer(changed)
 
 
 @blueprint.deletes("/apps/<appName>", errors=(409,))

@@ -13,6 +13,7 @@ PATH_PARAMETERS: dict[str, tuple[str, str, str]] = {
     "appName": ("app", _APP, "MyApp-iOS"),
     "deploymentName": ("deployment", "Name of a deployment of the app.", "Production"),
     "label": ("label", "Label of a release.", "v1"),
+    "packageHash": ("package_hash", "Package hash of a registered binary.", "b9deecf0abf3..."),
     "email": ("email", "E-mail address of a registered user.", "user@example.com"),
     "tokenName": ("name", "The friendlyName of one of your tokens.", "My CLI Token"),
     "organization": ("organization", "Name or id of an organization of yours.", "Acme"),

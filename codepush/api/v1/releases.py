@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from flask import request
-from werkzeug.exceptions import UnsupportedMediaType
-
-from codepush.api.v1.blueprint import FORM, REPLAYED, SeedBlueprint
+from codepush.api.v1.blueprint import REPLAYED, SeedBlueprint
+from codepush.api.v1.forms import read_form
 from codepush.api.v1.schemas.releases import (
     CountedReleaseAnswerSchema,
     PackageInfoSchema,
@@ -15,15 +13,14 @@ from codepush.api.v1.schemas.releases import (
     ReleaseListSchema,
     ReleasePatchSchema,
     RollbackSchema,
+    UploadedAnswerSchema,
     overrides,
 )
-from codepush.domain.errors import InvalidParameterError, PackageTooLargeError
 from codepush.services.releasing import Released
 from codepush.web.auth import principal
-from codepush.web.body import MAX_JSON_BYTES, load, parse_object
+from codepush.web.body import load
 from codepush.web.context import services
 from codepush.web.paging import Page
-from codepush.web.upload import read_package
 
 blueprint = SeedBlueprint("releases", "What devices of a deployment get.")
 _DEPLOYMENT = "/apps/<appName>/deployments/<deploymentName>"
@@ -33,13 +30,12 @@ _TO_RELEASE = {
     "label": "$response.body#/release/label",
 }
 _LINKS = {"get": ("getRelease", _TO_RELEASE), "update": ("updateRelease", _TO_RELEASE)}
-_PARTS = {"package", "packageInfo"}
 
 
 @blueprint.serves(
     "POST",
     f"{_DEPLOYMENT}/release",
-    ReleaseAnswerSchema,
+    UploadedAnswerSchema,
     status=201,
     form=ReleaseFormSchema,
     is_repeatable=True,
@@ -52,17 +48,8 @@ def release(once: dict[str, str], app: str, deployment: str) -> tuple[Any, ...]:
     The body is a form with the package, and its properties as a JSON object in a string.
     """
     target = services().releasing.target(principal(), app, deployment)
-    if request.mimetype != FORM:
-        raise UnsupportedMediaType
-    upload = read_package()
-    for name in [*request.form, *request.files]:
-        if name not in _PARTS:
-            raise InvalidParameterError(
-                f"The form has a part {name[:200]!r} that is not known here; leave it out.",
-                parameter=name[:200],
-                reason="Unknown field; leave it out.",
-            )
-    info = load(PackageInfoSchema(), parse_object(_package_info(), "packageInfo"))
+    upload, given = read_form()
+    info = load(PackageInfoSchema(), given)
     made = services().releasing.release(
         principal(), target, upload, overrides(info), idempotency_key=once.get("key", "")
     )
@@ -152,21 +139,6 @@ def roll_back(body: dict[str, Any], app: str, deployment: str) -> dict[str, Any]
     return {"release": made}
 
 
-def _package_info() -> bytes | str:
-    """Return the text of ``packageInfo``, which some clients send as a file of the form."""
-    file = request.files.get("packageInfo")
-    if file is None:
-        return request.form.get("packageInfo") or "{}"
-    text: bytes = file.read(MAX_JSON_BYTES + 1)
-    if len(text) > MAX_JSON_BYTES:
-        raise PackageTooLargeError(
-            f"The packageInfo is larger than the {MAX_JSON_BYTES} bytes that are allowed.",
-            parameter="packageInfo",
-            reason="Too large",
-        )
-    return text
-
-
 def _answer(made: Released) -> tuple[Any, ...]:
     headers = {REPLAYED: "true"} if made.is_repeat else {}
-    return {"release": made.release}, headers
+    return {"release": made.release, "warnings": made.warnings}, headers

@@ -1,5 +1,5 @@
 -- Remove an app and all below it, so that no half of it answers; its log stays, to be folded.
--- KEYS: log, app, collaborators, deployments, then every key of every deployment.
+-- KEYS: log, app, collaborators, deployments, then all other keys of the app and its deployments.
 -- ARGV: event, then the ids of the deployments those keys belong to.
 -- Returns 1, or 0 where the app is gone, or -1 where its deployments are others by now.
 if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end

@@ -45,6 +45,8 @@ def test_an_app_is_made_with_two_deployments_and_its_owner(seed: SeedClient) -> 
         "name": "MyApp-iOS",
         "platform": "ios",
         "organization": "Acme",
+        "publicKey": None,
+        "requireSignatures": False,
         "deployments": ["Production", "Staging"],
         "collaborators": [{"email": "ann@example.com", "permission": "Owner"}],
     }

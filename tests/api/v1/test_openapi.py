@@ -139,7 +139,9 @@ def test_every_body_has_an_example_that_is_valid(document: Any, contract: Contra
             continue
         [(media_type, body)] = operation["requestBody"]["content"].items()
         assert media_type == (
-            "multipart/form-data" if path.endswith("/release") else "application/json"
+            "multipart/form-data"
+            if path.endswith(("/release", "/binaries"))
+            else "application/json"
         )
         assert body["example"] is not None, path
         contract.validate(body["example"], body["schema"])

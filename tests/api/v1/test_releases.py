@@ -25,6 +25,12 @@ def labels(client: SeedClient, deployment: str = "Staging") -> list[str]:
     return [each["label"] for each in client.releases(deployment=deployment)]
 
 
+def released(client: SeedClient) -> Any:
+    """Return a new release."""
+    answer: Any = client.release().get_json()
+    return answer["release"]
+
+
 def upload(client: SeedClient, data: dict[str, Any]) -> dict[str, Any]:
     """Return the error of a form."""
     return client.refused(
@@ -223,7 +229,7 @@ def test_a_release_is_changed_and_the_rest_stays(world: SeedClient) -> None:
 
 
 def test_a_change_to_what_it_is_already_changes_nothing(world: SeedClient) -> None:
-    before: Any = world.release().get_json()
+    before = {"release": released(world)}
     entries = len(world.entries())
     for body in ({}, {"rollout": 100}, {"isMandatory": False, "description": ""}):
         assert world.patch(f"{RELEASES}/v1", body) == before
@@ -256,7 +262,7 @@ def test_only_the_newest_enabled_release_is_rolled_out_in_part(world: SeedClient
 def test_a_change_to_nonsense_is_refused(
     world: SeedClient, body: dict[str, Any], parameter: str
 ) -> None:
-    before: Any = world.release().get_json()
+    before = {"release": released(world)}
     error = world.refused(400, "PATCH", f"{RELEASES}/v1", body)
     assert error["details"]["parameter"] == parameter
     assert world.patch(f"{RELEASES}/v1", {}) == before

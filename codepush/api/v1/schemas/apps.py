@@ -8,15 +8,18 @@ from codepush.api.v1.schemas.accounts import email
 from codepush.api.v1.schemas.base import (
     NAME_PATTERN,
     AnswerSchema,
+    Flag,
     ListSchema,
     RequestSchema,
     about,
 )
+from codepush.archive.signatures import MAX_KEY_BYTES
 from codepush.domain.models import User
 from codepush.domain.names import MAX_NAME
 from codepush.domain.permissions import Permission
 from codepush.services.apps import ListedApp
 
+_PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\n...\n-----END PUBLIC KEY-----\n"
 _COLLABORATOR = Permission.COLLABORATOR.wire_name
 
 
@@ -42,6 +45,16 @@ class AppPatchSchema(RequestSchema):
     name = fields.String(
         validate=validate.Length(1, MAX_NAME),
         metadata=about("The new name.", "MyApp-iOS-Renamed", pattern=NAME_PATTERN),
+    )
+    public_key = fields.String(
+        validate=validate.Length(max=MAX_KEY_BYTES),
+        metadata=about(
+            "The RSA key that the app verifies signatures with, in PEM form. Empty: none.",
+            _PUBLIC_KEY,
+        ),
+    )
+    require_signatures = Flag(
+        metadata=about("Whether releases without a true signature are refused.", True)
     )
 
 
@@ -75,6 +88,13 @@ class AppSchema(AnswerSchema):
     organization = fields.String(
         metadata=about("Name of the organization that it belongs to.", "Acme")
     )
+    public_key = fields.String(
+        allow_none=True,
+        metadata=about("The key that signatures are verified with, or null.", _PUBLIC_KEY),
+    )
+    require_signatures = fields.Boolean(
+        metadata=about("Whether releases without a true signature are refused.", False)
+    )
     deployments = fields.List(
         fields.String(),
         metadata=about("Names of its deployments.", ["Production", "Staging"]),
@@ -87,6 +107,8 @@ class AppSchema(AnswerSchema):
             "name": listed.display_name,
             "platform": listed.app.os,
             "organization": listed.organization,
+            "public_key": listed.app.signing.public_key or None,
+            "require_signatures": listed.app.signing.is_required,
             "deployments": sorted(listed.app.deployments),
             "collaborators": listed.collaborators,
         }

@@ -154,6 +154,18 @@ class ReleaseAnswerSchema(AnswerSchema):
     release = fields.Nested(ReleaseSchema)
 
 
+class UploadedAnswerSchema(ReleaseAnswerSchema):
+    """A release just uploaded."""
+
+    warnings = fields.List(
+        fields.String(),
+        metadata=about(
+            "What is allowed, but probably a mistake, a sentence for each.",
+            ["The package has no file that looks like a bundle for ios, such as main.jsbundle."],
+        ),
+    )
+
+
 class MetricsSchema(AnswerSchema):
     """How devices fared with a release."""
 

@@ -1,0 +1,67 @@
+"""The packages inside apps as stores ship them, registered so that diffs to them can be made."""
+
+import orjson
+
+from codepush.domain.events import Event, encode_event
+from codepush.domain.ids import AppId, BlobKey, PackageHash
+from codepush.domain.models import Binary
+from codepush.store import keys
+from codepush.store.apps import gone
+from codepush.store.connection import StoreClient
+from codepush.store.scripts import Scripts
+
+
+class BinaryStore:
+    """Binaries of each app, by the hash of the package in them."""
+
+    def __init__(self, client: StoreClient, scripts: Scripts):
+        """Use ``client`` for plain commands and ``scripts`` for writes."""
+        self._client = client
+        self._scripts = scripts
+
+    def put(self, app_id: AppId, binary: Binary, *, event: Event) -> None:
+        """Register a binary, or register it anew; logged in the same step.
+
+        Raises:
+            NotFoundError: The app is gone.
+        """
+        record = {
+            "app_version": binary.app_version,
+            "listing": binary.listing,
+            "added_at_ms": binary.added_at_ms,
+            "added_by": binary.added_by,
+        }
+        if self._change(app_id, binary.package_hash, orjson.dumps(record).decode(), event) == 0:
+            raise gone(app_id)
+
+    def list_of(self, app_id: AppId) -> list[Binary]:
+        """Return an app's binaries, oldest first."""
+        held = self._client.hgetall(keys.binaries(app_id))
+        found = [_decode(PackageHash(each), text) for each, text in held.items()]
+        return sorted(found, key=lambda each: (each.added_at_ms, each.package_hash))
+
+    def get(self, app_id: AppId, package_hash: PackageHash) -> Binary | None:
+        """Return the binary with this package in it."""
+        text = self._client.hget(keys.binaries(app_id), package_hash)
+        return _decode(package_hash, text) if text else None
+
+    def delete(self, app_id: AppId, package_hash: PackageHash, *, event: Event) -> bool:
+        """Forget a binary, logged in the same step; tells whether it was there."""
+        return self._change(app_id, package_hash, "", event) == 1
+
+    def _change(self, app_id: AppId, package_hash: PackageHash, record: str, event: Event) -> int:
+        touched = [keys.app(app_id), keys.binaries(app_id), keys.app_log(app_id)]
+        return int(
+            self._scripts.run("change_binary", touched, [package_hash, record, encode_event(event)])
+        )
+
+
+def _decode(package_hash: PackageHash, text: str) -> Binary:
+    record = orjson.loads(text)
+    return Binary(
+        package_hash=package_hash,
+        app_version=record["app_version"],
+        listing=BlobKey(record["listing"]),
+        added_at_ms=record["added_at_ms"],
+        added_by=record["added_by"],
+    )

@@ -1,0 +1,379 @@
+"""Smaller packages and diffs, as workers make them, on a real store and disk."""
+
+import io
+import random
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from rq import Queue
+
+from codepush.domain.diffing import MAX_DIFFS
+from codepush.domain.ids import AppId, BlobKey, DeploymentId, PackageHash
+from codepush.domain.models import Principal, Release
+from codepush.domain.releasing import ReleaseOverrides
+from codepush.services.container import Services
+from codepush.store.connection import StoreClient, connect_queue
+from tests.api_client import Account, make_zip
+from tests.archive.native_client import Tree, hash_of, install, unzip
+
+PICTURE = random.Random(7).randbytes(20_000)
+
+
+def tree(text: str, **more: bytes) -> Tree:
+    """A package in which a bundle changes and a picture stays."""
+    script = "".join(f"line {number} of {text};\n" for number in range(400))
+    return {
+        "CodePush/index.android.bundle": script.encode(),
+        "CodePush/picture.png": PICTURE,
+        **{f"CodePush/{name}": content for name, content in more.items()},
+    }
+
+
+class Line:
+    """The releases of one deployment."""
+
+    def __init__(self, services: Services, principal: Principal, name: str = "Staging") -> None:
+        self.services = services
+        self.principal = principal
+        self.app, self.deployment = services.deployments.get(principal, "App", name)
+
+    def release(self, files: Tree | bytes, version: str = "1.0.0") -> Release:
+        package = files if isinstance(files, bytes) else make_zip(files)
+        target = (self.app, self.deployment)
+        upload, properties = io.BytesIO(package), ReleaseOverrides(app_version=version)
+        return self.services.releasing.release(self.principal, target, upload, properties).release
+
+    def prepare(self, label: str) -> Release:
+        self.services.packaging.prepare(self.app.id, self.deployment.id, label)
+        return self[label]
+
+    def __getitem__(self, label: str) -> Release:
+        history = self.services.stores.releases.history(self.app.id, self.deployment.id)
+        found = history.find(label)
+        assert found
+        return found
+
+    def fetch(self, key: BlobKey) -> io.BytesIO:
+        with self.services.storage.open(key) as file:
+            return io.BytesIO(file.read())
+
+
+@pytest.fixture
+def principal(services: Services, account: Account) -> Principal:
+    principal = services.tokens.authenticate(account.token)
+    services.apps.create(principal, "App", os="android")
+    return principal
+
+
+@pytest.fixture
+def staging(services: Services, principal: Principal) -> Line:
+    return Line(services, principal)
+
+
+@pytest.fixture
+def waiting(redis_url: str, redis: StoreClient) -> Iterator[Any]:
+    """The calls that wait for workers."""
+    with connect_queue(redis_url) as client:
+
+        def calls() -> list[tuple[str, tuple[str, ...]]]:
+            jobs = Queue("low", connection=client).jobs
+            return [(job.func_name.rpartition(".")[2], job.args) for job in jobs]
+
+        yield calls
+
+
+def test_a_release_leaves_the_work_to_the_workers(staging: Line, waiting: Any) -> None:
+    made = staging.release(tree("1"))
+    assert made.served is None
+    assert waiting() == [("prepare", (staging.app.id, staging.deployment.id, "v1"))]
+
+
+def test_a_package_gets_smaller_and_keeps_its_contents(staging: Line) -> None:
+    uploaded = staging.release(tree("1"))
+    made = staging.prepare("v1")
+    assert made.served
+    assert made.served.size < uploaded.size
+    assert made.served.blob_key != uploaded.blob_key == made.blob_key
+    assert hash_of(unzip(staging.fetch(made.served.blob_key))) == uploaded.package_hash
+
+
+def test_a_package_that_cannot_get_smaller_stays(staging: Line) -> None:
+    first = staging.release(tree("1"))
+    small = staging.prepare("v1").served
+    assert small
+    staging.release(tree("2"))
+    again = staging.release(staging.fetch(small.blob_key).read())
+    assert again.package_hash == first.package_hash
+    made = staging.prepare("v3")
+    assert made.served == small
+    assert made.blob_key == small.blob_key
+
+
+def test_diffs_merge_to_the_release_from_each_of_the_five_before(staging: Line) -> None:
+    trees = [tree(str(number), **{str(number): b"only here"}) for number in range(1, 8)]
+    for each in trees:
+        staging.release(each)
+    made = staging.prepare("v7")
+    assert made.served
+    assert set(made.diffs) == {hash_of(each) for each in trees[1:6]}
+    for base in trees[1:6]:
+        diff = made.diffs[hash_of(base)]
+        assert diff
+        assert diff.size < 0.9 * made.served.size
+        assert hash_of(install(staging.fetch(diff.blob_key), base)) == made.package_hash
+
+
+def test_the_signature_is_in_a_diff_although_it_is_not_in_the_hash(staging: Line) -> None:
+    name = "CodePush/.codepushrelease"
+    signed = {**tree("1"), name: b"first signature"}
+    staging.release(signed)
+    staging.release(tree("2") | {name: b"first signature"})
+    made = staging.prepare("v2")
+    diff = made.diffs[hash_of(tree("1"))]
+    assert diff
+    # The device may have the same contents with another signature.
+    merged = install(staging.fetch(diff.blob_key), tree("1") | {name: b"another"})
+    assert merged[name] == b"first signature"
+    assert hash_of(merged) == made.package_hash
+
+
+def test_a_diff_that_is_not_worth_it_is_tried_once(staging: Line, waiting: Any) -> None:
+    staging.release({"CodePush/a.bundle": random.Random(1).randbytes(5_000)})
+    staging.release({"CodePush/a.bundle": random.Random(2).randbytes(5_000)})
+    first = staging["v1"].package_hash
+    assert staging.prepare("v2").diffs == {first: None}
+
+
+def test_a_single_file_has_no_diffs(staging: Line) -> None:
+    staging.release(b"console.log(1)")
+    staging.release(b"console.log(2)")
+    made = staging.prepare("v2")
+    assert made.served == made.full
+    assert made.served.blob_key == made.blob_key
+    assert made.diffs == {staging["v1"].package_hash: None}
+
+
+def test_preparing_twice_changes_nothing(staging: Line) -> None:
+    staging.release(tree("1"))
+    staging.release(tree("2"))
+    staging.prepare("v2")
+    history = staging.services.stores.releases.history(staging.app.id, staging.deployment.id)
+    blobs = sorted(staging.services.storage.list_blobs(), key=lambda blob: blob.key)
+    staging.prepare("v2")
+    again = sorted(staging.services.storage.list_blobs(), key=lambda blob: blob.key)
+    assert [blob.key for blob in again] == [blob.key for blob in blobs]
+    after = staging.services.stores.releases.history(staging.app.id, staging.deployment.id)
+    assert after == history
+
+
+@pytest.mark.parametrize("name", ["nobody's app", "nobody's deployment", "v9"])
+def test_what_is_gone_needs_nothing(staging: Line, name: str) -> None:
+    staging.release(tree("1"))
+    app = AppId("gone") if name == "nobody's app" else staging.app.id
+    deployment = DeploymentId("gone") if name == "nobody's deployment" else staging.deployment.id
+    staging.services.packaging.prepare(app, deployment, "v9")
+    assert staging["v1"].served is None
+
+
+def test_an_app_deleted_meanwhile_leaves_no_keys(
+    staging: Line, services: Services, redis: StoreClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging.release(tree("1"))
+    note = services.stores.packages.note_prepared
+
+    def delete_first(*arguments: Any) -> None:
+        services.apps.delete(staging.principal, "App")
+        note(*arguments[1:])
+
+    monkeypatch.setattr(type(services.stores.packages), "note_prepared", delete_first)
+    with pytest.raises(Exception, match="does not exist"):
+        services.packaging.prepare(staging.app.id, staging.deployment.id, "v1")
+    found = redis.scan_iter()  # type: ignore[attr-defined]
+    left = {key for key in found if f"{{a:{staging.app.id}}}" in key}
+    assert left == {f"cp:1:{{a:{staging.app.id}}}:log"}
+
+
+def test_promotion_and_rollback_take_along_what_was_made(
+    staging: Line, services: Services, principal: Principal, waiting: Any
+) -> None:
+    production = Line(services, principal, "Production")
+    for text in ("1", "2"):
+        staging.release(tree(text))
+    made = staging.prepare("v2")
+    promote = services.releasing.promote
+    overrides = ReleaseOverrides()
+    promoted = promote(principal, "App", "Staging", "Production", overrides).release
+    assert (promoted.served, promoted.diffs) == (made.served, made.diffs)
+    production.release(tree("3"))
+    back = services.releasing.roll_back(principal, "App", "Production")
+    assert (back.served, back.diffs) == (made.served, made.diffs)
+    assert production.prepare(back.label).diffs.keys() == {
+        *made.diffs,
+        production["v2"].package_hash,
+    }
+
+
+def test_known_contents_are_small_at_once(
+    staging: Line, services: Services, principal: Principal
+) -> None:
+    staging.release(tree("1"))
+    staging.release(tree("2"))
+    made = staging.prepare("v2")
+    staging.release(tree("1"))
+    again = staging.release(tree("2"))
+    assert again.served == made.served
+    assert again.diffs == made.diffs
+
+
+def test_a_smaller_package_reaches_every_release_of_it(
+    staging: Line, services: Services, principal: Principal
+) -> None:
+    production = Line(services, principal, "Production")
+    staging.release(tree("1"))
+    services.releasing.promote(principal, "App", "Staging", "Production", ReleaseOverrides())
+    assert production["v1"].served is None
+    made = staging.prepare("v1")
+    assert production["v1"].served == made.served
+
+
+def test_a_release_committed_while_a_worker_is_at_it_is_not_forgotten(
+    staging: Line, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit that looked too early, and whose own job finds everything made."""
+    staging.release(tree("1"))
+    staging.release(tree("2"))
+    staging.prepare("v1")
+    monkeypatch.setattr(services.stores.packages.__class__, "prepared", lambda *_: None)
+    late = staging.release(tree("1"))
+    assert late.served is None
+    monkeypatch.undo()
+    assert staging.prepare(late.label).served == staging["v1"].served
+
+
+def test_lost_blobs_are_made_again(staging: Line, services: Services) -> None:
+    staging.release(tree("1"))
+    staging.release(tree("2"))
+    made = staging.prepare("v2")
+    for blob in list(services.storage.list_blobs()):
+        if blob.key not in {staging["v1"].blob_key, made.blob_key}:
+            services.storage.delete(blob.key)
+    staging.release(tree("3"))
+    again = staging.release(tree("2"))
+    assert (again.served, again.diffs) == (None, {})
+    again = staging.prepare(again.label)
+    assert again.served == made.served
+    assert again.diffs[staging["v1"].package_hash] == made.diffs[staging["v1"].package_hash]
+    assert services.storage.size(made.full.blob_key) == made.full.size
+
+
+def test_a_damaged_blob_is_never_served_smaller(staging: Line, services: Services) -> None:
+    made = staging.release(tree("1"))
+    services.storage.put(made.blob_key, io.BytesIO(b"x" * 5), size=5, content_type="a/b")
+    with pytest.raises(Exception, match="damaged"):
+        staging.prepare("v1")
+    assert staging["v1"].served is None
+
+
+def test_no_more_diffs_are_kept_than_histories_can_bear(
+    staging: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codepush.services.packaging.MAX_DIFFS", 2)
+    for number in range(5):
+        staging.release(tree(str(number)))
+    assert len(staging.prepare("v5").diffs) == 2
+    assert MAX_DIFFS > 2
+
+
+class TestWishes:
+    """Diffs that devices ask for."""
+
+    @pytest.fixture
+    def line(self, staging: Line, waiting: Any, redis_url: str) -> Line:
+        for number in range(1, 9):
+            staging.release(tree(str(number)))
+        staging.prepare("v8")
+        with connect_queue(redis_url) as client:
+            Queue("low", connection=client).empty()
+        return staging
+
+    def ask(self, line: Line, package_hash: str) -> None:
+        line.services.acquisition.check(line.deployment.key, "1.0.0", package_hash=package_hash)
+        self.settle(line)
+
+    def settle(self, line: Line) -> None:
+        """Wait until every wish was looked into."""
+        wanted = line.services.packages_wanted
+        for thread in threading.enumerate():
+            if thread is wanted._thread:
+                while wanted._wishes.unfinished_tasks:
+                    thread.join(0.01)
+
+    def test_a_device_with_an_old_package_gets_a_diff_next_time(
+        self, line: Line, waiting: Any
+    ) -> None:
+        old = line["v1"].package_hash
+        self.ask(line, old)
+        job = ("prepare_diff", (line.app.id, line.deployment.id, "v8", old))
+        assert waiting() == [job]
+        line.services.packaging.prepare_diff(*job[1])
+        made = line["v8"]
+        diff = made.diffs[old]
+        assert diff
+        assert hash_of(install(line.fetch(diff.blob_key), tree("1"))) == made.package_hash
+        answer = line.services.acquisition.check(line.deployment.key, "1.0.0", package_hash=old)
+        assert answer.download == diff
+
+    def test_many_devices_make_one_job(self, line: Line, waiting: Any) -> None:
+        for _ in range(20):
+            self.ask(line, line["v2"].package_hash)
+        assert len(waiting()) == 1
+
+    def test_hashes_that_nobody_knows_leave_no_trace(
+        self, line: Line, waiting: Any, redis: StoreClient
+    ) -> None:
+        before = set(redis.scan_iter())  # type: ignore[attr-defined]
+        for number in range(200):
+            self.ask(line, f"{number:064x}")
+        self.ask(line, "x" * 1_000)
+        assert waiting() == []
+        assert set(redis.scan_iter()) == before  # type: ignore[attr-defined]
+
+    def test_a_full_queue_is_not_filled_further(
+        self, line: Line, waiting: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("codepush.services.packages_wanted._WAITING", 0)
+        self.ask(line, line["v1"].package_hash)
+        assert waiting() == []
+
+    def test_a_job_for_an_unknown_base_notes_nothing_twice(self, line: Line) -> None:
+        base = PackageHash("0" * 64)
+        prepare = line.services.packaging.prepare_diff
+        prepare(line.app.id, line.deployment.id, "v8", base)
+        assert line["v8"].diffs[base] is None
+        version = line.services.stores.releases.history(line.app.id, line.deployment.id).version
+        prepare(line.app.id, line.deployment.id, "v8", base)
+        history = line.services.stores.releases.history(line.app.id, line.deployment.id)
+        assert history.version == version
+
+
+def test_a_copy_of_a_release_whose_package_is_gone_is_refused(
+    staging: Line, services: Services, principal: Principal
+) -> None:
+    made = staging.release(tree("1"))
+    services.storage.delete(made.blob_key)
+    with pytest.raises(Exception, match="release it anew"):
+        services.releasing.promote(principal, "App", "Staging", "Production", ReleaseOverrides())
+
+
+def test_releasing_works_without_a_queue(
+    services: Services, staging: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import redis
+
+    def away(*_: object, **__: object) -> None:
+        raise redis.ConnectionError("away")
+
+    monkeypatch.setattr("rq.Queue.enqueue", away)
+    assert staging.release(tree("1")).label == "v1"
