@@ -12,7 +12,6 @@ from flask import Flask
 from codepush.app import create_app
 from codepush.domain.ids import new_secret
 from codepush.settings import Settings
-from codepush.store.connection import StoreClient
 from tests.api_client import Account
 from tests.conftest import FakeClock
 
@@ -32,16 +31,17 @@ class Seen(NamedTuple):
 class Watcher:
     """Makes requests, and hears from Redis itself which commands they led to."""
 
-    def __init__(self, app: Flask, url: str) -> None:
-        self._app = app
+    def __init__(self, url: str) -> None:
+        """Begin with an empty store."""
         self._client = redis_py.Redis.from_url(url)
+        self._client.flushall()
         self._visitors = 0
 
-    def get(self, path: str, token: str) -> Seen:
+    def get(self, app: Flask, path: str, token: str) -> Seen:
         """Request ``path`` from an address of its own, so that quotas stand the same each time."""
         self._visitors += 1
         with self._client.monitor() as monitor:
-            answer = self._app.test_client().get(
+            answer = app.test_client().get(
                 path,
                 headers={"Authorization": f"Bearer {token}"},
                 environ_overrides={"REMOTE_ADDR": f"192.0.2.{self._visitors}"},
@@ -65,17 +65,18 @@ def with_other(token: str, position: int) -> str:
 
 @pytest.mark.parametrize("quota", [0, 1_000])
 def test_an_unknown_token_and_a_wrong_one_take_the_same_path(
-    quota: int, settings: Settings, redis: StoreClient, redis_url: str, clock: FakeClock
+    quota: int, settings: Settings, queue_url: str, clock: FakeClock
 ) -> None:
-    settings = dataclasses.replace(settings, quota_address_per_hour=quota)
+    # One server, also where the store is a cluster: it is to tell all that it is asked.
+    settings = dataclasses.replace(settings, redis_url=queue_url, quota_address_per_hour=quota)
+    watcher = Watcher(queue_url)
     app = create_app(settings, clock)
     real = Account.create(app.extensions["codepush"], "alice@example.com").token
-    watcher = Watcher(app, redis_url)
     rules = [rule for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())]
     compared = set()
     for path in [rule.rule for rule in rules if not rule.arguments]:
-        watcher.get(path, real)  # from here on, connections and caches are as they are
-        unknown = watcher.get(path, new_secret())
+        watcher.get(app, path, real)  # from here on, connections and caches are as they are
+        unknown = watcher.get(app, path, new_secret())
         if not unknown.status.startswith("401"):
             continue
         compared.add(path)
@@ -83,6 +84,8 @@ def test_an_unknown_token_and_a_wrong_one_take_the_same_path(
         for position in (0, len(real) // 2, len(real) - 1):
             wrong = with_other(real, position)
             assert len(wrong) == len(real) == len(new_secret())
-            assert watcher.get(path, wrong) == unknown, f"{path}, wrong at {position}"
-        assert watcher.get(path, real).commands != unknown.commands, "a good token takes another"
+            assert watcher.get(app, path, wrong) == unknown, f"{path}, wrong at {position}"
+        assert watcher.get(app, path, real).commands != unknown.commands, (
+            "a good token takes another"
+        )
     assert {f"{dialect}/account" for dialect in DIALECTS} < compared
