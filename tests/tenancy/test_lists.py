@@ -52,7 +52,7 @@ CLASSIC: dict[str, Expected] = {
 }
 SEED: dict[str, Expected] = {
     "GET /apps": ("name", apps),
-    "GET /apps/<appName>/binaries": ("", always()),
+    "GET /apps/<appName>/binaries": ("appVersion", always("1.0.0")),
     "GET /apps/<appName>/collaborators": ("email", HOLDERS),
     "GET /apps/<appName>/deployments": ("name", always("Production", "Staging")),
     "GET /apps/<appName>/deployments/<deploymentName>/metrics": ("", always()),
