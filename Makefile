@@ -47,7 +47,7 @@ test-cluster: $(STAMP) $(NPM_STAMP) $(AZURITE_STAMP)
 
 acceptance: $(STAMP) $(NPM_STAMP)
 	@test -n "$(BUNDLES)" || { echo 'Say where: make acceptance BUNDLES=folder'; exit 2; }
-	BUNDLES=$(abspath $(BUNDLES)) $(BIN)/pytest -m acceptance -p no:randomly -s tests/e2e $(ARGS)
+	BUNDLES=$(abspath $(BUNDLES)) $(BIN)/pytest -m acceptance -p no:randomly -s tests/e2e tests/archive/test_diffs.py $(ARGS)
 
 soak: $(STAMP) $(NPM_STAMP)
 	$(BIN)/pytest -m slow $(ARGS)

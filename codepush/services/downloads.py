@@ -48,7 +48,9 @@ class Downloads:
             self._storage.put(key, file, size=size, content_type=content_type)
         return Download(key, size)
 
-    def supplied(self, app_id: AppId, release: Release, history: History) -> Release:
+    def supplied(
+        self, app_id: AppId, release: Release, history: History, *, is_stored: bool
+    ) -> Release:
         """Return a release to be with all that was made of its package before.
 
         What it names is touched, so that it is not collected before the release is committed.
@@ -57,6 +59,7 @@ class Downloads:
             app_id: Owner of the release.
             release: Uploaded, or a copy of another, with what that one has.
             history: Which it will be added to.
+            is_stored: Whether its uploaded package was stored just now.
 
         Raises:
             NotFoundError: Its package is gone.
@@ -69,7 +72,11 @@ class Downloads:
         lost = self._lost(each for each in (served, *diffs.values()) if each)
         if served in lost:
             served = None
-        if served is None and self._lost([Download(release.blob_key, release.size)]):
+        if (
+            served is None
+            and not is_stored
+            and self._lost([Download(release.blob_key, release.size)])
+        ):
             raise NotFoundError(
                 "The package of this release is gone from the storage; release it anew."
             )

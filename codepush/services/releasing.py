@@ -157,7 +157,7 @@ class Releasing:
             content_type=package.content_type,
         )
         tell = self._telling(principal, Action.DEPLOYMENT_RELEASED, app, deployment.name)
-        change = self._add(app, deployment, decide, tell, once)
+        change = self._add(app, deployment, decide, tell, once, is_stored=True)
         warnings += lint(package, app, history.newest)
         return Released(_added(change), change.is_repeat, warnings)
 
@@ -324,6 +324,8 @@ class Releasing:
         decide: Callable[[History], Change],
         tell: Callable[[Change], Event],
         once: Once | None = None,
+        *,
+        is_stored: bool = False,
     ) -> Change:
         """Commit a release with what was made of its package before, and have the rest made."""
         supplied: dict[BlobKey, Release] = {}
@@ -332,7 +334,9 @@ class Releasing:
             change = decide(history)
             added = _added(change)
             if added.blob_key not in supplied:
-                supplied[added.blob_key] = self._downloads.supplied(app.id, added, history)
+                supplied[added.blob_key] = self._downloads.supplied(
+                    app.id, added, history, is_stored=is_stored
+                )
             made = supplied[added.blob_key]
             return replace(change, added=replace(added, served=made.served, diffs=made.diffs))
 

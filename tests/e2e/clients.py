@@ -4,6 +4,7 @@ import json
 import os
 import re
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -396,6 +397,35 @@ def unzip(package: Path, folder: Path) -> Path:
         assert archive.testzip() is None
         archive.extractall(folder)
     return folder
+
+
+def install(package: Path, folder: Path, running: Path | None = None) -> Path:
+    """Install a full package or a diff as native code does; return the folder to run from.
+
+    After CodePushUpdateManager.java and CodePushUpdateUtils.java of react-native-code-push 9.0.1.
+
+    Args:
+        package: As downloaded.
+        folder: To be made.
+        running: Folder of the package that the device runs.
+    """
+    manifest = unzip(package, folder) / "hotcodepush.json"
+    if not manifest.exists():
+        return folder
+    assert running, "a diff for a device that has nothing to merge it with"
+    diff = folder.rename(folder.with_name(f"{folder.name}-diff"))
+    shutil.copytree(running, folder)
+    for name in json.loads((diff / "hotcodepush.json").read_text("utf-8"))["deletedFiles"]:
+        (folder / name).unlink(missing_ok=True)
+    (diff / "hotcodepush.json").unlink()
+    shutil.copytree(diff, folder, dirs_exist_ok=True)
+    return folder
+
+
+def is_diff(package: Path) -> bool:
+    """Tell whether a package is a diff."""
+    with zipfile.ZipFile(package) as archive:
+        return archive.namelist()[0] == "hotcodepush.json"
 
 
 def hash_folder(folder: Path) -> str:

@@ -5,16 +5,43 @@ promoted, and downloaded by the real SDK.
 """
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.clients import Cli, Device, Server, hash_folder, unzip
+from tests.e2e.clients import Cli, Device, Server, hash_folder, install, is_diff, unzip
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
 # What packageHash begins with, as the bundles' own README has it.
 _HASHES = {"v1": "b9deecf0abf3", "v2": "e85d2d11e763", "v3": "45e3155aed64"}
+
+
+def test_a_device_on_v1_merges_a_diff_to_v3(server: Server, tmp_path: Path) -> None:
+    bundles = Path(os.environ["BUNDLES"])
+    manager = server.create_user().manager()
+    device = Device("code-push-4", server.url, manager.add_app("Diffs")["Staging"], "ann")
+    sizes = {}
+    for label in _HASHES:
+        tree = unzip(bundles / f"{label}.zip", tmp_path / label)
+        sizes[label] = manager.release(tree / "CodePush", app="Diffs")["size"]
+        if label == "v1":
+            v1 = device.check()
+            device.download(v1, tmp_path / "v1.zip")
+            running = install(tmp_path / "v1.zip", tmp_path / "running")
+            device = device.on(v1)
+    began = time.monotonic()
+    while (v3 := device.check())["packageSize"] > 0.5 * sizes["v3"]:
+        assert time.monotonic() < began + 120, "no diff"
+        time.sleep(0.1)
+    print(f"a diff from v1 to v3 after {time.monotonic() - began:.1f} s", end=", ")
+    print(f"{v3['packageSize'] / sizes['v3']:.3f} of the upload")
+    device.download(v3, tmp_path / "diff.zip")
+    assert is_diff(tmp_path / "diff.zip")
+    merged = install(tmp_path / "diff.zip", tmp_path / "merged", running)
+    assert hash_folder(merged) == v3["packageHash"]
+    assert v3["packageHash"].startswith(_HASHES["v3"])
 
 
 def test_real_releases_reach_devices_whole(server: Server, tmp_path: Path) -> None:
@@ -35,14 +62,15 @@ def test_real_releases_reach_devices_whole(server: Server, tmp_path: Path) -> No
             assert (package["label"], package["description"]) == (label, f"Real {label}")
             assert package["packageHash"].startswith(_HASHES[label])
             assert package["packageHash"] == hash_folder(tree)
+            before = device.running.get("label", "1.0.0")
             folder = tmp_path / f"{name}-{label}"
             folder.mkdir()
             got = device.download(package, folder / "package.zip")
             assert got == {"bytes": package["packageSize"], "isZip": True}
-            unpacked = unzip(folder / "package.zip", folder / "unzipped")
-            assert hash_folder(unpacked) == package["packageHash"]
+            running = tmp_path / f"{name}-{before}" / "unzipped" if before in trees else None
+            installed = install(folder / "package.zip", folder / "unzipped", running)
+            assert hash_folder(installed) == package["packageHash"]
             device.report_download(package)
-            before = device.running.get("label", "1.0.0")
             device.report_deploy(package, "DeploymentSucceeded", before)
             devices[name] = device.on(package)
             assert devices[name].check() is None

@@ -1,5 +1,7 @@
 """The acquisition SDKs of three generations, as apps in the field have them."""
 
+import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from tests.e2e.clients import (
     Person,
     Server,
     hash_folder,
-    unzip,
+    install,
+    is_diff,
     write_bundle,
 )
 
@@ -57,10 +60,12 @@ def test_a_device_finds_downloads_and_runs_updates_and_its_reports_are_counted(
         "appVersion": "1.0.0",
         "isMandatory": False,
         "packageHash": released["packageHash"],
-        "packageSize": released["size"],
-        "downloadUrl": released["blobUrl"],
+        # A worker may have made it smaller meanwhile.
+        "packageSize": v1["packageSize"],
+        "downloadUrl": v1["downloadUrl"],
     }
-    _install(ann, v1, tmp_path / "ann-v1")
+    assert 0 < v1["packageSize"] <= released["size"]
+    running = _install(ann, v1, tmp_path / "ann-v1")
     for device in (ann, ben):
         device.report_download(v1)
         device.report_deploy(v1, SUCCEEDED, "1.0.0")
@@ -72,7 +77,7 @@ def test_a_device_finds_downloads_and_runs_updates_and_its_reports_are_counted(
     v2 = ann.check()
     assert (v2["label"], v2["isMandatory"]) == ("v2", True)
     assert v2["packageHash"] != v1["packageHash"]
-    _install(ann, v2, tmp_path / "ann-v2")
+    _install(ann, v2, tmp_path / "ann-v2", running)
     for device in (ann, ben):
         device.report_download(v2)
     ann.report_deploy(v2, SUCCEEDED, "v1")
@@ -239,14 +244,52 @@ def test_a_deleted_deployment_stops_answering_at_once(
             Device(sdk, person.url, "short", "ann").check()
 
 
-def _install(device: Device, package: dict[str, Any], folder: Path) -> None:
-    """Download and unpack a package, and see that it is the one that was promised."""
+@pytest.mark.parametrize("sdk", SDKS)
+def test_a_device_gets_a_diff_from_the_release_before_last_and_merges_it(
+    sdk: str, person: Person, manager: Manager, tmp_path: Path
+) -> None:
+    photo = random.Random(sdk).randbytes(200_000)
+    device = Device(sdk, person.url, manager.add_app()["Staging"], "ann")
+    folders = [write_bundle(tmp_path / text, text) for text in ("1", "2", "3")]
+    for folder in folders:
+        (folder / "assets" / "photo.jpg").write_bytes(photo)
+    (folders[0] / "assets" / "only in v1.txt").write_bytes(b"gone in v3")
+    (folders[2] / "assets" / "new" / "folder").mkdir(parents=True)
+    (folders[2] / "assets" / "new" / "folder" / "only in v3.txt").write_bytes(b"new")
+
+    manager.release(folders[0])
+    v1 = device.check()
+    running = _install(device, v1, tmp_path / "on-v1")
+    device = device.on(v1)
+    for folder in folders[1:]:
+        manager.release(folder)
+
+    deadline = time.monotonic() + 120
+    while (v3 := device.check())["packageSize"] >= len(photo):
+        assert time.monotonic() < deadline, "no diff"
+        time.sleep(0.2)
+    assert v3["label"] == "v3"
+    merged = _install(device, v3, tmp_path / "on-v3", running)
+    assert is_diff(tmp_path / "on-v3" / "package.zip")
+    assert not (merged / "CodePush" / "assets" / "only in v1.txt").exists()
+    assert (merged / "CodePush" / "assets" / "new" / "folder" / "only in v3.txt").exists()
+    # Whoever runs nothing gets all of it, smaller than it was uploaded.
+    full = Device(sdk, person.url, device.key, "ben").check()
+    _install(device, full, tmp_path / "fresh")
+    assert not is_diff(tmp_path / "fresh" / "package.zip")
+
+
+def _install(
+    device: Device, package: dict[str, Any], folder: Path, running: Path | None = None
+) -> Path:
+    """Download and install a package, and see that it is the one that was promised."""
     folder.mkdir()
     got = device.download(package, folder / "package.zip")
     assert got == {"bytes": package["packageSize"], "isZip": True}
-    unpacked = unzip(folder / "package.zip", folder / "unzipped")
-    assert hash_folder(unpacked) == package["packageHash"]
-    assert (unpacked / "CodePush" / "index.android.bundle").stat().st_size > 0
+    installed = install(folder / "package.zip", folder / "unzipped", running)
+    assert hash_folder(installed) == package["packageHash"]
+    assert (installed / "CodePush" / "index.android.bundle").stat().st_size > 0
+    return installed
 
 
 def _counts(

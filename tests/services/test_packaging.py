@@ -1,7 +1,10 @@
 """Smaller packages and diffs, as workers make them, on a real store and disk."""
 
+import contextlib
 import io
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +17,10 @@ from codepush.domain.ids import AppId, BlobKey, DeploymentId, PackageHash
 from codepush.domain.models import Principal, Release
 from codepush.domain.releasing import ReleaseOverrides
 from codepush.services.container import Services
+from codepush.services.downloads import Downloads
 from codepush.store.connection import StoreClient, connect_queue
+from codepush.store.packages import PackageStore
+from codepush.store.releases import ReleaseStore
 from tests.api_client import Account, make_zip
 from tests.archive.native_client import Tree, hash_of, install, unzip
 
@@ -29,6 +35,10 @@ def tree(text: str, **more: bytes) -> Tree:
         "CodePush/picture.png": PICTURE,
         **{f"CodePush/{name}": content for name, content in more.items()},
     }
+
+
+class KilledError(Exception):
+    """Stands for a SIGKILL."""
 
 
 class Line:
@@ -166,6 +176,69 @@ def test_preparing_twice_changes_nothing(staging: Line) -> None:
     assert [blob.key for blob in again] == [blob.key for blob in blobs]
     after = staging.services.stores.releases.history(staging.app.id, staging.deployment.id)
     assert after == history
+
+
+STEPS = [
+    (Downloads, "keep"),
+    (PackageStore, "note_prepared"),
+    (PackageStore, "note_diff"),
+    (ReleaseStore, "change"),
+]
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(11))
+def test_a_job_that_is_killed_at_any_step_is_completed_by_the_next(
+    staging: Line, is_done: bool, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ("1", "2", "3"):
+        staging.release(tree(text))
+    staging.prepare("v1")
+    staging.prepare("v2")
+    steps = 0
+
+    def watched(step: Any) -> Any:
+        def run(*arguments: Any, **options: Any) -> Any:
+            nonlocal steps
+            steps += 1
+            if steps == number + 1 and not is_done:
+                raise KilledError
+            outcome = step(*arguments, **options)
+            if steps == number + 1:
+                raise KilledError
+            return outcome
+
+        return run
+
+    with monkeypatch.context() as patch:
+        for owner, name in STEPS:
+            patch.setattr(owner, name, watched(getattr(owner, name)))
+        with contextlib.suppress(KilledError):
+            staging.prepare("v3")
+    # 4 blobs, 3 notes, and 2 changes in each of 2 deployments.
+    assert steps == min(number + 1, 11)
+    # Whatever is there now is whole.
+    release = staging["v3"]
+    assert staging.services.storage.size(release.full.blob_key) == release.full.size
+    made = staging.prepare("v3")
+    assert made.served
+    for old in ("1", "2"):
+        diff = made.diffs[hash_of(tree(old))]
+        assert diff
+        assert hash_of(install(staging.fetch(diff.blob_key), tree(old))) == made.package_hash
+
+
+def test_jobs_give_way_to_everything_else() -> None:
+    script = (
+        "import os\n"
+        "from unittest.mock import MagicMock\n"
+        "from codepush.jobs import packages\n"
+        "packages.services = MagicMock()\n"
+        "packages.prepare('app', 'deployment', 'v1')\n"
+        "print(os.nice(0))\n"
+    )
+    command = [sys.executable, "-c", script]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "19\n"
 
 
 @pytest.mark.parametrize("name", ["nobody's app", "nobody's deployment", "v9"])
