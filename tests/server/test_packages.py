@@ -68,7 +68,7 @@ def worker_of(server: RealServer) -> psutil.Process:
     return workers()[0]
 
 
-def test_served_packages_shrink_and_diffs_appear(server: RealServer) -> None:
+def test_served_packages_shrink_and_diffs_appear(server: RealServer, processes: Processes) -> None:
     first = release(server, "1")
     uploaded = release(server, "2")
     assert first["size"] == len(make_zip(tree("1")))
@@ -83,6 +83,11 @@ def test_served_packages_shrink_and_diffs_appear(server: RealServer) -> None:
         body = requests.get(url, timeout=30).content
         assert len(body) == size
         assert hashlib.sha256(body).hexdigest() == url.rpartition("/")[2]
+    collection = processes.python("-P", "-m", "codepush", "storage", "gc")
+    output, errors = collection.communicate(timeout=60)
+    waiting = "2 without use wait for their grace period"  # as they were uploaded
+    assert (output, errors) == (f"0 packages deleted (0.0 MB), {waiting}.\n", "")
+    assert requests.get(first["blobUrl"], timeout=30).status_code == 200
 
 
 def test_a_killed_worker_loses_nothing(server: RealServer) -> None:

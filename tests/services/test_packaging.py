@@ -83,9 +83,10 @@ def staging(services: Services, principal: Principal) -> Line:
 
 
 @pytest.fixture
-def waiting(redis_url: str, redis: StoreClient) -> Iterator[Any]:
+def waiting(queue_url: str, redis: StoreClient) -> Iterator[Any]:
     """The calls that wait for workers."""
-    with connect_queue(redis_url) as client:
+    with connect_queue(queue_url) as client:
+        Queue("low", connection=client).empty()
 
         def calls() -> list[tuple[str, tuple[str, ...]]]:
             jobs = Queue("low", connection=client).jobs
@@ -363,11 +364,11 @@ class TestWishes:
     """Diffs that devices ask for."""
 
     @pytest.fixture
-    def line(self, staging: Line, waiting: Any, redis_url: str) -> Line:
+    def line(self, staging: Line, waiting: Any, queue_url: str) -> Line:
         for number in range(1, 9):
             staging.release(tree(str(number)))
         staging.prepare("v8")
-        with connect_queue(redis_url) as client:
+        with connect_queue(queue_url) as client:
             Queue("low", connection=client).empty()
         return staging
 
