@@ -5,6 +5,7 @@ unit and default; ``config/<CODEPUSH_ENV>.py`` holds what an environment changes
 """
 
 import importlib
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -22,6 +23,9 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 REGISTRATIONS = ("open", "invited", "closed")
 MAX_QUOTA = 100_000_000
+MIN_SECRET_KEY = 32
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingsError(Exception):
@@ -55,6 +59,9 @@ class Settings:
     quota_device_per_minute: int
     quota_redis_url: str
     trusted_proxies: int
+    secret_keys: tuple[str, ...] = field(repr=False)
+    webhook_allow_http: bool
+    webhook_allowed_networks: tuple[Network, ...]
     admin_email: str
     log_level: str
     log_format: str
@@ -139,6 +146,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             values, "QUOTA_REDIS_URL", "Leave it unset to count in the server's own store."
         ),
         trusted_proxies=_integer(values, "TRUSTED_PROXIES", 0, 16),
+        secret_keys=_secret_keys(values, "SECRET_KEY"),
+        webhook_allow_http=_choice(values, "WEBHOOK_ALLOW_HTTP", ("0", "1")) == "1",
+        webhook_allowed_networks=_networks(values, "WEBHOOK_ALLOWED_NETWORKS"),
         admin_email=_email(values, "ADMIN_EMAIL"),
         log_level=_choice(values, "LOG_LEVEL", LOG_LEVELS),
         log_format=_choice(values, "LOG_FORMAT", LOG_FORMATS),
@@ -248,6 +258,29 @@ def _queue_url(values: Mapping[str, str]) -> str:
             " Redis or Valkey, such as redis://host:6379/0."
         )
     return text
+
+
+def _secret_keys(values: Mapping[str, str], name: str) -> tuple[str, ...]:
+    keys = tuple(key.strip() for key in values[name].split(",")) if values[name] else ()
+    if any(len(key) < MIN_SECRET_KEY for key in keys):
+        raise SettingsError(
+            f"{name} is too short; it must be at least {MIN_SECRET_KEY} random characters, or"
+            " several such with commas between them, the newest first."
+        )
+    return keys
+
+
+def _networks(values: Mapping[str, str], name: str) -> tuple[Network, ...]:
+    found = []
+    for text in filter(None, (each.strip() for each in values[name].split(","))):
+        try:
+            found.append(ipaddress.ip_network(text))
+        except ValueError as exc:
+            raise SettingsError(
+                f"{name} has {text!r}, which is not a network; write networks such as 10.1.0.0/16"
+                " or fd00:1::/32, with commas between them."
+            ) from exc
+    return tuple(found)
 
 
 def _storage_url(values: Mapping[str, str], name: str) -> str:

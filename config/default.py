@@ -80,6 +80,17 @@ QUOTA_REDIS_URL = ""
 # Number of reverse proxies in front whose X-Forwarded-* headers are believed.
 TRUSTED_PROXIES = "0"
 
+# Encrypts the secrets of webhooks: at least 32 random characters, the same for the web server and
+# the workers. To replace it, put the new one in front: new,old. Empty: with the embedded store, a
+# key made at the first start, in DATA_DIR; with REDIS_URL, no webhooks.
+SECRET_KEY = ""
+
+# Whether webhooks may be called by http: as well as by https: (0 or 1).
+WEBHOOK_ALLOW_HTTP = "0"
+
+# Networks that webhooks may call though they are not public, e.g. 10.1.0.0/16,fd00:1::/32.
+WEBHOOK_ALLOWED_NETWORKS = ""
+
 # E-mail address of the administrator that the first start makes.
 ADMIN_EMAIL = "admin@codepush.localhost"
 

@@ -26,12 +26,15 @@ from tests.tenancy.rules import (
     READ,
     RELEASE,
     STRANGER,
+    WEBHOOK,
+    WEBHOOKS,
     Row,
     expected,
 )
 from tests.tenancy.world import NAMESAKE, World
 
 INFO = {"packageInfo": {"description": "changed"}}
+SPAN = {"since": "2025-06-15T00:00:00Z", "until": "2025-06-16T00:00:00Z"}
 LOGIN = {"email": "owner@example.com", "password": "a long password"}
 REGISTER = {"email": "new@example.com", "password": "a long password"}
 REPORT = {"deployment_key": "key-of-the-app", "label": "v1", "app_version": "1.0.0"}
@@ -125,6 +128,19 @@ SEED = {
     ),
     f"DELETE {ALIEN}/invitations/<invitationId>": Row(ORGANIZATION_MANAGE),
     "POST /invitations/accept": Row(JOIN, 200, {"token": "<invitation>"}),
+    "GET /webhooks": Row(WEBHOOKS),
+    "POST /webhooks": Row(WEBHOOKS, 201, {"url": "https://example.com/hook"}),
+    "GET /webhooks/<webhookId>": Row(WEBHOOK),
+    "PATCH /webhooks/<webhookId>": Row(WEBHOOK, 200, {"description": "changed"}),
+    "DELETE /webhooks/<webhookId>": Row(WEBHOOK),
+    "POST /webhooks/<webhookId>/enable": Row(WEBHOOK),
+    "POST /webhooks/<webhookId>/disable": Row(WEBHOOK),
+    "POST /webhooks/<webhookId>/ping": Row(WEBHOOK, 201),
+    "POST /webhooks/<webhookId>/rotate-secret": Row(WEBHOOK),
+    "POST /webhooks/<webhookId>/replay": Row(WEBHOOK, 200, SPAN),
+    "GET /webhooks/<webhookId>/deliveries": Row(WEBHOOK),
+    "GET /webhooks/<webhookId>/deliveries/<deliveryId>": Row(WEBHOOK),
+    "POST /webhooks/<webhookId>/deliveries/<deliveryId>/redeliver": Row(WEBHOOK),
     "GET /docs": Row(PUBLIC),
     "GET /docs/<digest>/<name>": Row(PUBLIC, 404),
     "GET /openapi.json": Row(PUBLIC),

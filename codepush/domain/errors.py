@@ -100,6 +100,13 @@ class StoreUnavailableError(CodePushError):
     code = "ServiceUnavailable"
 
 
+class NotConfiguredError(CodePushError):
+    """The operator has not set what this needs; the message says what."""
+
+    status = 503
+    code = "ServiceUnavailable"
+
+
 class StorageError(CodePushError):
     """The blob storage failed to keep or return a package."""
 

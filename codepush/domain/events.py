@@ -47,6 +47,13 @@ class Action(StrEnum):
     MEMBER_CHANGED = "member.changed"
     MEMBER_REMOVED = "member.removed"
     INVITATION_REVOKED = "invitation.revoked"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_CHANGED = "webhook.changed"
+    WEBHOOK_DELETED = "webhook.deleted"
+    WEBHOOK_ENABLED = "webhook.enabled"
+    WEBHOOK_DISABLED = "webhook.disabled"
+    WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"
+    WEBHOOK_REPLAYED = "webhook.replayed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class Event:
         id: Random; tells a repetition from a second event.
         organization_id: Whose audit log it belongs to.
         app: Name of the app it happened to, or "".
+        app_id: Of that app, which outlives its name; or "".
         deployment: Name of the deployment it happened to, or "".
         target: What else it happened to: an e-mail address, a label, a new name; or "".
         details: What changed, as plain JSON.
@@ -87,11 +95,19 @@ class Event:
     deployment: str = ""
     target: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    app_id: str = ""
+
+
+NOBODY = Actor(UserId(""), "", TokenId(""), "", "")
+"""The server itself, or its operator."""
 
 
 def encode_event(event: Event) -> str:
-    """Return an event as JSON text."""
-    return orjson.dumps(event, default=dict).decode()
+    """Return an event as JSON text; the same text again for a decoded one, as hashes need it."""
+    record = {name: getattr(event, name) for name in Event.__slots__}
+    if not event.app_id:
+        del record["app_id"]
+    return orjson.dumps(record, default=dict).decode()
 
 
 def decode_event(text: str) -> Event:

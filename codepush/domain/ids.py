@@ -19,6 +19,9 @@ Token = NewType("Token", str)
 TokenHash = NewType("TokenHash", str)
 BlobKey = NewType("BlobKey", str)
 PackageHash = NewType("PackageHash", str)
+WebhookId = NewType("WebhookId", str)
+DeliveryId = NewType("DeliveryId", str)
+"""Also the ``webhook-id`` that receivers know it by."""
 
 
 def new_id() -> str:

@@ -17,6 +17,10 @@ class Role(StrEnum):
     VIEWER = "Viewer"
 
 
+MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
+"""Roles that manage an organization."""
+
+
 class Scope(StrEnum):
     """What a token may be used for; each includes those above it here."""
 

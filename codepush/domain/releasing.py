@@ -20,6 +20,7 @@ class Change:
     Attributes:
         added: A new release, numbered after all others.
         updated: Releases replaced under their own numbers.
+        replaced: The release that a patch changes, as it was.
         dropped: Numbers of releases that leave the history.
         cleared: Whether the deployment's metrics go with them.
         is_repeat: Whether an earlier request of the same kind did it.
@@ -27,6 +28,7 @@ class Change:
 
     added: Release | None = None
     updated: tuple[Release, ...] = ()
+    replaced: Release | None = None
     dropped: tuple[int, ...] = ()
     cleared: bool = False
     is_repeat: bool = False
@@ -229,7 +231,7 @@ def patch_release(
         return Change()
     changed = tuple(patched if r.number == patched.number else r for r in history.releases)
     _refuse_second_rollout(changed, patched)
-    return Change(updated=(patched,))
+    return Change(updated=(patched,), replaced=current)
 
 
 def clear(history: History) -> Change:

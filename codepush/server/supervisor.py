@@ -25,6 +25,7 @@ from codepush.server.locks import (
     hold_data_dir,
     open_data_dir,
 )
+from codepush.server.secret_key import own_secret_key
 from codepush.server.signals import Signals
 from codepush.settings import Settings
 
@@ -145,6 +146,8 @@ class Supervisor:
     ) -> tuple[Child, Child]:
         environment = os.environ | lifeline.environment()
         environment |= {"REDIS_URL": url, "DATA_DIR": str(self._data_dir)}
+        if self._settings.embedded_store and not self._settings.secret_keys:
+            environment["SECRET_KEY"] = own_secret_key(self._data_dir)
         # -P: modules in the current folder must not be taken for ours.
         python = [sys.executable, "-P", "-m"]
         worker = Child(

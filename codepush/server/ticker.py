@@ -17,7 +17,7 @@ _NIGHT_S = 3 * 3_600
 """When a night begins: at 3:00 UTC."""
 
 JOBS = {
-    OFTEN_S: ("codepush.jobs.housekeeping.keep_audit",),
+    OFTEN_S: ("codepush.jobs.housekeeping.keep_audit", "codepush.jobs.webhooks.keep"),
     NIGHTLY_S: (
         "codepush.jobs.housekeeping.repair_packages",
         "codepush.jobs.housekeeping.collect_blobs",

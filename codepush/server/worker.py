@@ -1,5 +1,6 @@
 """The process that runs background jobs: an RQ worker that outlives restarts of the store."""
 
+import importlib
 import logging.config
 import os
 import signal
@@ -14,6 +15,7 @@ import rq
 from rq.exceptions import StopRequested
 
 from codepush.server import lifeline
+from codepush.server.delivery_watch import DELIVER, DeliveryWatch
 from codepush.server.errors import ServerError
 from codepush.server.logs import log_config, quiet_level
 from codepush.server.scheduling import Scheduling
@@ -63,6 +65,10 @@ def run(settings: Settings) -> None:
     scheduling = Scheduling(connect_queue(settings.effective_queue_url), QUEUES)
     ticker.start()
     scheduling.start()
+    watch = DeliveryWatch(settings.redis_url, settings.effective_queue_url)
+    watch.start()
+    # Jobs run in forks of this process: what it has imported, they need not.
+    importlib.import_module(DELIVER.rpartition(".")[0])
     try:
         while not _work(settings):
             signal.signal(signal.SIGTERM, _raise_stop)
@@ -72,6 +78,7 @@ def run(settings: Settings) -> None:
         log.debug("worker stopped")
     finally:
         scheduling.stop()
+        watch.stop()
         ticker.stop()
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from codepush.domain.storage import BlobStorage
+from codepush.net.addresses import AddressRules
+from codepush.net.urls import UrlRules
 from codepush.services.access import Access
 from codepush.services.accounts import Accounts
 from codepush.services.acquisition import Acquisition
@@ -14,6 +16,7 @@ from codepush.services.clock import Clock, system_clock
 from codepush.services.collection import Collection
 from codepush.services.deployments import Deployments
 from codepush.services.downloads import Downloads
+from codepush.services.handing_on import HandingOn
 from codepush.services.organizations import Organizations
 from codepush.services.package_jobs import PackageJobs
 from codepush.services.packages_wanted import PackagesWanted
@@ -25,6 +28,8 @@ from codepush.services.sessions import Sessions
 from codepush.services.snapshot import Snapshot
 from codepush.services.telling import Teller
 from codepush.services.tokens import Tokens
+from codepush.services.vault import Vault
+from codepush.services.webhooks import Webhooks
 from codepush.settings import Settings
 from codepush.store.queue import JobQueue
 from codepush.store.stores import Stores
@@ -53,6 +58,7 @@ class Services:
     organizations: Organizations
     sessions: Sessions
     audit: Audit
+    webhooks: Webhooks
 
 
 def build_services(
@@ -116,4 +122,20 @@ def build_services(
             registration=settings.registration,
         ),
         audit=audit,
+        webhooks=Webhooks(
+            stores,
+            access,
+            audit,
+            HandingOn(stores, clock),
+            Vault(settings.secret_keys),
+            url_rules(settings),
+            teller,
+            clock,
+        ),
     )
+
+
+def url_rules(settings: Settings) -> UrlRules:
+    """Return which URLs webhooks may have."""
+    addresses = AddressRules(settings.webhook_allowed_networks)
+    return UrlRules(addresses, allow_http=settings.webhook_allow_http)

@@ -8,7 +8,7 @@ from codepush.domain.events import Action
 from codepush.domain.ids import OrganizationId, Token, hash_token, new_id, new_secret
 from codepush.domain.models import Invitation, Organization, Principal, User
 from codepush.domain.names import check_email, check_organization_name, fold
-from codepush.domain.permissions import Role, Scope
+from codepush.domain.permissions import MANAGERS, Role, Scope
 from codepush.services.access import Access, no_organization, require_account
 from codepush.services.audit import Audit
 from codepush.services.clock import Clock
@@ -17,7 +17,6 @@ from codepush.store.audit import AuditEntry
 from codepush.store.stores import Stores
 
 INVITATION_LIFETIME = timedelta(days=7)
-_MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
 
 
 class Organizations:
@@ -69,7 +68,7 @@ class Organizations:
         """
         require_account(principal, Scope.MANAGE if manage else Scope.READ)
         organization, role = self._access.organization(principal, reference)
-        if manage and role not in _MANAGERS:
+        if manage and role not in MANAGERS:
             raise ForbiddenError(
                 "This needs the role Owner or Admin in the organization. Ask one of its owners."
             )

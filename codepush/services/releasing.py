@@ -350,7 +350,9 @@ class Releasing:
     ) -> Callable[[Change], Event]:
         def tell(change: Change) -> Event:
             release = change.added or change.updated[0]
-            return self._tell.about_release(principal, action, app, deployment, release)
+            return self._tell.about_release(
+                principal, action, app, deployment, release, change.replaced
+            )
 
         return tell
 

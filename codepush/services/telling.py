@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from codepush.domain.events import Action, Actor, Event
-from codepush.domain.ids import OrganizationId, TokenId, UserId, new_id
+from codepush.domain.events import NOBODY, Action, Event
+from codepush.domain.ids import OrganizationId, new_id
 from codepush.domain.models import App, Principal, Release
 from codepush.services.clock import Clock
-
-_OPERATOR = Actor(UserId(""), "", TokenId(""), "", "")
 
 
 class Teller:
@@ -36,15 +34,25 @@ class Teller:
             organization_id=organization_id or app.organization_id,
             actor=principal.actor,
             app=app.name,
+            app_id=app.id,
             deployment=deployment,
             target=target,
             details=details,
         )
 
     def about_release(
-        self, principal: Principal, action: Action, app: App, deployment: str, release: Release
+        self,
+        principal: Principal,
+        action: Action,
+        app: App,
+        deployment: str,
+        release: Release,
+        replaced: Release | None = None,
     ) -> Event:
-        """Return an event of a release."""
+        """Return an event of a release, with what a change of it replaced."""
+        details: dict[str, Any] = {}
+        if replaced is not None:
+            details["previous"] = _changed(replaced, release)
         return self.about_app(
             principal,
             action,
@@ -62,6 +70,7 @@ class Teller:
                 "originalLabel": release.original_label,
                 "originalDeployment": release.original_deployment,
             },
+            **details,
         )
 
     def about_organization(
@@ -79,7 +88,19 @@ class Teller:
             action=action,
             at_ms=self._clock(),
             organization_id=organization_id,
-            actor=principal.actor if principal else _OPERATOR,
+            actor=principal.actor if principal else NOBODY,
             target=target,
             details=details,
         )
+
+
+def _changed(before: Release, after: Release) -> dict[str, Any]:
+    """Return the fields that a change of a release changed, as they were."""
+    fields = {
+        "appVersion": (before.app_version, after.app_version),
+        "description": (before.description, after.description),
+        "isMandatory": (before.is_mandatory, after.is_mandatory),
+        "isDisabled": (before.is_disabled, after.is_disabled),
+        "rollout": (before.rollout, after.rollout),
+    }
+    return {name: old for name, (old, new) in fields.items() if old != new}

@@ -9,6 +9,7 @@ from codepush.domain.models import App, Deployment, Signing
 from codepush.domain.names import fold
 from codepush.domain.permissions import Permission
 from codepush.store import keys
+from codepush.store.bell import Bell
 from codepush.store.changes import Changes
 from codepush.store.claims import Claim, Claims, owner_in, too_late
 from codepush.store.connection import StoreClient
@@ -21,12 +22,15 @@ _BATCH = 250
 class AppStore:
     """Apps by id, and by name in their organization."""
 
-    def __init__(self, client: StoreClient, scripts: Scripts, claims: Claims, changes: Changes):
+    def __init__(
+        self, client: StoreClient, scripts: Scripts, claims: Claims, changes: Changes, bell: Bell
+    ):
         """Use ``client`` for plain commands, ``scripts`` and ``claims`` for the rest."""
         self._client = client
         self._scripts = scripts
         self._claims = claims
         self._changes = changes
+        self._bell = bell
 
     def claim_name(self, organization_id: OrganizationId, name: str, app_id: AppId) -> Claim | None:
         """Hold a name in an organization for an app; None where it is taken."""
@@ -79,6 +83,7 @@ class AppStore:
             args += ["HSET", *_counted(deployment_record(each))]
         if self._scripts.run("create_record", touched, args) != 1:
             raise too_late("app")
+        self._bell.ring(app.organization_id)
 
     def get(self, app_id: AppId) -> App | None:
         """Return an app."""
@@ -168,6 +173,7 @@ class AppStore:
             )
         if reply == -1:
             raise too_late("new name")
+        self._bell.ring(app.organization_id)
 
     def add_collaborator(
         self, app: App, user_id: UserId, permission: Permission, *, event: Event
@@ -187,6 +193,7 @@ class AppStore:
             raise gone(app.name)
         if reply == -1:
             raise ConflictError("The given account is already a collaborator for this app.")
+        self._bell.ring(app.organization_id)
 
     def delete(self, app: App, *, event: Event) -> bool:
         """Remove an app and all its deployments; False where they changed since ``app`` was read.
@@ -205,6 +212,7 @@ class AppStore:
         if reply == 1:
             for deployment_id in ids:
                 self._changes.tell(app.id, deployment_id, 0)
+        self._bell.ring(app.organization_id)
         return bool(reply == 1)
 
 

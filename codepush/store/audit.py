@@ -102,6 +102,32 @@ class AuditStore:
         rows = self._client.xrevrange(keys.audit(organization_id), max=top, min="-", count=count)
         return [_decode(row_id, row) for row_id, row in rows]
 
+    def head(self, organization_id: OrganizationId) -> int:
+        """Return the sequence number of the newest entry, 0 where there is none."""
+        return int(self._client.hget(keys.audit_head(organization_id), "seq") or "0")
+
+    def after(
+        self,
+        organization_id: OrganizationId,
+        sequence: int,
+        *,
+        until: int | None = None,
+        count: int,
+    ) -> list[AuditEntry]:
+        """Return entries, oldest first.
+
+        Args:
+            organization_id: Whose.
+            sequence: Number that all are above.
+            until: Number that none is above; None for no bound.
+            count: How many at most.
+        """
+        top = "+" if until is None else f"{until}-0"
+        rows = self._client.xrange(
+            keys.audit(organization_id), min=f"({sequence}-0", max=top, count=count
+        )
+        return [_decode(row_id, row) for row_id, row in rows]
+
     def oldest_first(self, organization_id: OrganizationId) -> Iterator[AuditEntry]:
         """Return every entry, oldest first."""
         start = "-"
@@ -113,11 +139,15 @@ class AuditStore:
             start = f"({rows[-1][0]}"
 
     def forget(self, organization_id: OrganizationId, *, before_ms: int) -> None:
-        """Drop the oldest entries up to a time; the chain goes on from the first that is kept."""
+        """Drop the oldest entries up to a time; the chain goes on from the first that is kept.
+
+        What webhooks are yet to be told of is kept.
+        """
+        head = self._client.get(keys.webhook_head(organization_id))
         first_kept = 0
         for entry in self.oldest_first(organization_id):
             first_kept = entry.sequence
-            if entry.event.at_ms >= before_ms:
+            if entry.event.at_ms >= before_ms or (head and entry.sequence > int(head)):
                 break
             first_kept += 1
         if first_kept > 1:

@@ -54,7 +54,9 @@ class StoreClient(Protocol):
     """The commands that stores use, answering in text; a cluster's client has them too."""
 
     def get(self, name: str) -> str | None: ...  # noqa: D102 - Redis documents its commands
-    def set(self, name: str, value: str, *, ex: int | None = None) -> Any: ...  # noqa: D102
+    def set(  # noqa: D102
+        self, name: str, value: str, *, ex: int | None = None, nx: bool = False
+    ) -> Any: ...
     def delete(self, *names: str) -> int: ...  # noqa: D102
     def hget(self, name: str, key: str) -> str | None: ...  # noqa: D102
     def hmget(self, name: str, keys: list[str]) -> list[str | None]: ...  # noqa: D102
@@ -63,6 +65,7 @@ class StoreClient(Protocol):
     def hdel(self, name: str, *keys: str) -> int: ...  # noqa: D102
     def sadd(self, name: str, *values: str) -> int: ...  # noqa: D102
     def srem(self, name: str, *values: str) -> int: ...  # noqa: D102
+    def sismember(self, name: str, value: str) -> int: ...  # noqa: D102
     def smembers(self, name: str) -> AbstractSet[str]: ...  # noqa: D102
     def xadd(self, name: str, fields: dict[str, str]) -> str: ...  # noqa: D102
     def xrange(self, name: str, min: str, max: str, count: int) -> StreamRows: ...  # noqa: A002, D102
@@ -70,6 +73,18 @@ class StoreClient(Protocol):
     def xtrim(  # noqa: D102
         self, name: str, maxlen: int | None = None, *, approximate: bool, minid: str | None = None
     ) -> int: ...
+    def zadd(self, name: str, mapping: dict[str, float], **options: bool) -> int: ...  # noqa: D102
+    def zcount(self, name: str, min: str | float, max: str | float) -> int: ...  # noqa: A002, D102
+    def zrange(self, name: str, start: int, end: int, desc: bool = False) -> list[str]: ...  # noqa: D102
+    def zrangebyscore(  # noqa: D102
+        self,
+        name: str,
+        min: str | float,  # noqa: A002
+        max: str | float,  # noqa: A002
+        start: int | None = None,
+        num: int | None = None,
+    ) -> list[str]: ...
+    def zrevrank(self, name: str, value: str) -> int | None: ...  # noqa: D102
     def zscore(self, name: str, value: str) -> float | None: ...  # noqa: D102
     def zrem(self, name: str, *values: str) -> int: ...  # noqa: D102
     def expire(self, name: str, time: int) -> bool: ...  # noqa: D102

@@ -32,6 +32,14 @@ key (below ``cp:1:``)           type  contents                                  
 ``{o:ORG}:audit``               strm  the audit chain: ``e`` event, ``h`` hash       AUDIT_DAYS
 ``{o:ORG}:audit-head``          hash  seq and hash of the newest entry; cursors      ever
 ``{o:ORG}:invitations``         hash  invitation id -> invitation JSON               ever
+``{o:ORG}:webhooks``            set   webhook ids                                    ever
+``{o:ORG}:w:ID``                hash  webhook, its state, and who delivers for it    webhook
+``{o:ORG}:w:ID:queue``          zset  ``place~delivery id`` by time of attempt       webhook
+``{o:ORG}:w:ID:log``            zset  ``place~delivery id`` by time made             30 days
+``{o:ORG}:w:ID:d:DELIVERY``     hash  delivery: notice, status, attempts             30 days
+``{o:ORG}:notice:HASH``         str   what some deliveries tell                      30 days
+``{o:ORG}:webhook-queue``       zset  webhook ids by time of their next attempt      webhook
+``{o:ORG}:webhook-head``        str   how far the audit chain was handed on          ever
 ``{i:HASH}:invitation``         str   ``organization id|invitation id`` (index)      its expiry
 ``{e:HASH}:email``              hash  claim by a user id                             ever
 ``{e:HASH}:attempts:NETWORK``   zset  login attempt by time, from a known network    15 minutes
@@ -44,6 +52,8 @@ key (below ``cp:1:``)           type  contents                                  
 ``{users}:welcomed``            str   the first administrator saw their token        ever
 ``quota:LIMITER/SUBJECT/...``   str   requests of a subject in its current window    the window
 ``{jobs}:unreferenced``         hash  blob key -> when it was first seen unused, ms  until collected
+``{jobs}:webhooks``             zset  organizations by time to look at them (index)  ever
+``{jobs}:deliver``              str   a job that delivers was enqueued               1 minute
 ``{jobs}:tick:PERIOD:NUMBER``   str   housekeeping of a period was enqueued          2 periods
 ``rq:...``                      ...   RQ's own: queues, jobs, workers                RQ's
 ==============================  ====  =============================================  =============
@@ -59,11 +69,13 @@ import hashlib
 
 from codepush.domain.ids import (
     AppId,
+    DeliveryId,
     DeploymentId,
     DeploymentKey,
     OrganizationId,
     TokenHash,
     UserId,
+    WebhookId,
 )
 
 ROOT = "cp:1"
@@ -71,6 +83,8 @@ ROOT = "cp:1"
 
 USERS = f"{ROOT}:{{users}}:all"
 WELCOMED = f"{ROOT}:{{users}}:welcomed"
+WEBHOOK_AGENDA = f"{ROOT}:{{jobs}}:webhooks"
+DELIVER = f"{ROOT}:{{jobs}}:deliver"
 
 
 UNREFERENCED = f"{ROOT}:{{jobs}}:unreferenced"
@@ -219,6 +233,48 @@ def audit_head(organization_id: OrganizationId) -> str:
 def invitations(organization_id: OrganizationId) -> str:
     """Hash: invitation id -> invitation JSON."""
     return f"{ROOT}:{{o:{organization_id}}}:invitations"
+
+
+def webhooks(organization_id: OrganizationId) -> str:
+    """Set: ids of the organization's webhooks."""
+    return f"{ROOT}:{{o:{organization_id}}}:webhooks"
+
+
+def webhook(organization_id: OrganizationId, webhook_id: WebhookId) -> str:
+    """Hash: the webhook's record."""
+    return f"{ROOT}:{{o:{organization_id}}}:w:{webhook_id}"
+
+
+def queue(organization_id: OrganizationId, webhook_id: WebhookId) -> str:
+    """Sorted set: ``place~delivery id`` by the time of the next attempt in ms."""
+    return f"{webhook(organization_id, webhook_id)}:queue"
+
+
+def delivery_log(organization_id: OrganizationId, webhook_id: WebhookId) -> str:
+    """Sorted set: ``place~delivery id`` by the time it was made in ms."""
+    return f"{webhook(organization_id, webhook_id)}:log"
+
+
+def delivery(
+    organization_id: OrganizationId, webhook_id: WebhookId, delivery_id: DeliveryId
+) -> str:
+    """Hash: the delivery's record."""
+    return f"{webhook(organization_id, webhook_id)}:d:{delivery_id}"
+
+
+def notice(organization_id: OrganizationId, digest: str) -> str:
+    """String: what some deliveries tell, as JSON."""
+    return f"{ROOT}:{{o:{organization_id}}}:notice:{digest}"
+
+
+def webhook_queue(organization_id: OrganizationId) -> str:
+    """Sorted set: webhook ids by the time of their next attempt in ms."""
+    return f"{ROOT}:{{o:{organization_id}}}:webhook-queue"
+
+
+def webhook_head(organization_id: OrganizationId) -> str:
+    """String: sequence number of the newest audit entry that was handed on to webhooks."""
+    return f"{ROOT}:{{o:{organization_id}}}:webhook-head"
 
 
 def invitation(token_hash: TokenHash) -> str:

@@ -12,6 +12,7 @@ from codepush.domain.ids import AppId, BlobKey, DeploymentId, PackageHash
 from codepush.domain.models import FULL_ROLLOUT, Download, History, Release, ReleaseMethod
 from codepush.domain.releasing import Change
 from codepush.store import keys
+from codepush.store.bell import Bell
 from codepush.store.changes import Changes
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
@@ -39,11 +40,12 @@ class Once:
 class ReleaseStore:
     """Releases by deployment."""
 
-    def __init__(self, client: StoreClient, scripts: Scripts, changes: Changes):
-        """Use ``client`` for reads and ``scripts`` for commits."""
+    def __init__(self, client: StoreClient, scripts: Scripts, changes: Changes, bell: Bell):
+        """Use ``client`` for reads and ``scripts`` for commits; ring ``bell`` after each."""
         self._client = client
         self._scripts = scripts
         self._changes = changes
+        self._bell = bell
 
     def history(self, app_id: AppId, deployment_id: DeploymentId) -> History:
         """Return all releases of a deployment, as of one moment.
@@ -125,6 +127,8 @@ class ReleaseStore:
                 return attempt
             event = tell(attempt) if tell else None
             if self._commit(app_id, deployment_id, history, attempt, event, once):
+                if event:
+                    self._bell.ring(event.organization_id)
                 return attempt
         raise ConflictError("Others keep changing this deployment. Please try again in a while.")
 

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
+from codepush.store.agenda import Agenda
 from codepush.store.apps import AppStore
 from codepush.store.attempts import AttemptStore
 from codepush.store.audit import AuditStore
+from codepush.store.bell import Bell
 from codepush.store.binaries import BinaryStore
 from codepush.store.changes import Changes
 from codepush.store.claims import Claims
 from codepush.store.connection import StoreClient
+from codepush.store.deliveries import DeliveryStore
 from codepush.store.deployments import DeploymentStore
 from codepush.store.garbage import GarbageStore
 from codepush.store.organizations import OrganizationStore
@@ -18,6 +21,7 @@ from codepush.store.reports import ReportStore
 from codepush.store.scripts import Scripts
 from codepush.store.tokens import TokenStore
 from codepush.store.users import UserStore
+from codepush.store.webhooks import WebhookStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,9 @@ class Stores:
     reports: ReportStore
     audit: AuditStore
     attempts: AttemptStore
+    webhooks: WebhookStore
+    deliveries: DeliveryStore
+    agenda: Agenda
 
 
 def open_stores(client: StoreClient) -> Stores:
@@ -45,19 +52,24 @@ def open_stores(client: StoreClient) -> Stores:
     scripts = Scripts(client)
     claims = Claims(client, scripts)
     changes = Changes()
+    agenda = Agenda(client)
+    bell = Bell(agenda)
     return Stores(
         client=client,
         changes=changes,
         users=UserStore(client, scripts, claims),
         organizations=OrganizationStore(client, scripts, claims),
         tokens=TokenStore(client, scripts),
-        apps=AppStore(client, scripts, claims, changes),
+        apps=AppStore(client, scripts, claims, changes, bell),
         deployments=DeploymentStore(client, scripts, claims, changes),
-        releases=ReleaseStore(client, scripts, changes),
+        releases=ReleaseStore(client, scripts, changes, bell),
         packages=PackageStore(client, scripts),
         binaries=BinaryStore(client, scripts),
         garbage=GarbageStore(client),
         reports=ReportStore(client, scripts),
         audit=AuditStore(client, scripts),
         attempts=AttemptStore(client, scripts),
+        webhooks=WebhookStore(client, scripts),
+        deliveries=DeliveryStore(client, scripts),
+        agenda=agenda,
     )

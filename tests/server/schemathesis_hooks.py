@@ -20,7 +20,10 @@ BEYOND_SCHEMAS = {
     "package",  # of a binary: a zip
     "publicKey",  # an RSA key
     "requireSignatures",  # not without a key
+    "since",  # not too long ago
     "to",
+    "until",  # later than since
+    "url",  # one that may be called
 }
 LOGIN = json.loads(os.environ.get("SCHEMATHESIS_LOGIN", "{}"))
 # Failed attempts to log in are many, after which nobody may try from where they came from.

@@ -80,6 +80,7 @@ PUBLIC, ANY, ACCOUNT, ACCOUNT_READ = "public", "any token", "account", "account,
 READ, RELEASE, OWN, ADD_APP = "read", "release", "own", "add an app"
 MOVE, JOIN = "own, and the whole account", "account that is no member"
 ORGANIZATION, ORGANIZATION_MANAGE = "organization", "organization, managing"
+WEBHOOKS, WEBHOOK = "webhooks of the token's organization", "a webhook of Acme"
 
 _ON_APPS = {
     READ: (Permission.READ, Scope.READ),
@@ -113,8 +114,12 @@ def expected(row: Row, name: str) -> int:
         return 404
     if row.need == JOIN and actor.role:
         return 409
+    if row.need in {WEBHOOKS, WEBHOOK} and (actor.role is None or actor.organization):
+        return 404 if row.need == WEBHOOK else row.ok  # an owner at home, where there is none
     too_low = {
         ADD_APP: {Role.VIEWER},
         ORGANIZATION_MANAGE: {Role.VIEWER, Role.DEVELOPER},
+        WEBHOOKS: {Role.VIEWER, Role.DEVELOPER},
+        WEBHOOK: {Role.VIEWER, Role.DEVELOPER},
     }.get(row.need, set())
     return 403 if actor.role in too_low else row.ok

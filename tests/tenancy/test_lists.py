@@ -31,6 +31,14 @@ def organizations(_: World, actor: Actor) -> set[str]:
     return {"Acme", "Second"} if actor.user in {"owner", "admin"} else {"Acme"}
 
 
+def webhooks(world: World, actor: Actor) -> set[str]:
+    return {world.webhook_id} if actor.role and not actor.organization else set()
+
+
+def deliveries(world: World, _: Actor) -> set[str]:
+    return {world.delivery_id}
+
+
 def tokens(world: World, actor: Actor) -> set[str]:
     return world.token_names[actor.user]
 
@@ -62,6 +70,9 @@ SEED: dict[str, Expected] = {
     "GET /organizations/<organization>/audit": ("app", always("", "App", "Other")),
     "GET /organizations/<organization>/invitations": ("email", always(email("somebody"))),
     "GET /organizations/<organization>/members": ("email", always(*MEMBERS)),
+    "GET /webhooks": ("id", webhooks),
+    "GET /webhooks/<webhookId>/deliveries": ("id", deliveries),
+    "GET /webhooks/<webhookId>/deliveries/<deliveryId>": ("", always()),
 }
 LISTS = {
     route.replace(" ", f" {prefix}"): row

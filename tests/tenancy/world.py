@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from codepush.domain.models import Principal
 from codepush.domain.permissions import Role
 from codepush.domain.releasing import ReleaseOverrides
+from codepush.services.webhooks import WebhookChanges
 from tests.api_client import bundle
 from tests.tenancy.rules import ACTORS, Row
 
@@ -45,7 +46,7 @@ VALUES = {
     "<organization>": ORGANIZATION,
     "<digest>": "0",
 }
-_COUNTERS = re.compile(rb"quota|attempts|LIMITS")
+_COUNTERS = re.compile(rb"quota|attempts|LIMITS|\{jobs\}")
 
 
 def email(user: str) -> str:
@@ -81,7 +82,7 @@ class World:
         batch.execute()
 
     def fingerprint(self) -> dict[bytes, bytes]:
-        """Return everything in the store but counters of requests."""
+        """Return everything in the store but counters of requests, and the agenda."""
         names = [key for key in self._client.scan_iter(count=1_000) if not _COUNTERS.search(key)]
         dumps = self._client.pipeline(transaction=False)
         for name in names:
@@ -106,6 +107,10 @@ class World:
             owner, ORGANIZATION, email("somebody"), Role.VIEWER
         )
         self.invitation_id = made.id
+        wanted = WebhookChanges(url="https://example.com/hook")
+        shown, _ = self._services.webhooks.create(owner, wanted)
+        self.webhook_id = shown.webhook.id
+        self.delivery_id = self._services.webhooks.ping(owner, self.webhook_id).id
         self._issue_tokens()
 
     def _owner(self) -> Principal:
@@ -199,6 +204,8 @@ class World:
         values = VALUES | {
             "<email>": email(person),
             "<invitationId>": self.invitation_id,
+            "<webhookId>": self.webhook_id,
+            "<deliveryId>": self.delivery_id,
             "<key>": self.blob_key,
             "<packageHash>": self.package_hash,
         }

@@ -19,10 +19,12 @@ from codepush.api.v1 import (
     deployments,
     members,
     meta,
+    notices,
     organizations,
     parameters,
     releases,
     tokens,
+    webhooks,
 )
 from codepush.api.v1.blueprint import JSON, QUOTA_HEADERS, REPLAYED
 from codepush.api.v1.errors import ERRORS, ErrorSchema, headers_of
@@ -39,6 +41,7 @@ BLUEPRINTS = (
     releases.blueprint,
     organizations.blueprint,
     members.blueprint,
+    webhooks.blueprint,
 )
 
 _COUNT = {"type": "integer", "minimum": 0}
@@ -134,7 +137,8 @@ def install(app: Flask) -> None:
         components.header(name, {"description": description, "schema": schema})
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
-    meta.install(app, _in_order(api.spec.to_dict()))
+    called = notices.document(api.spec)
+    meta.install(app, {**_in_order(api.spec.to_dict()), "webhooks": called})
     app.before_request(_refuse_redirects)
 
 

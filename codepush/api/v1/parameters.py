@@ -17,6 +17,12 @@ PATH_PARAMETERS: dict[str, tuple[str, str, str]] = {
     "email": ("email", "E-mail address of a registered user.", "user@example.com"),
     "tokenName": ("name", "The friendlyName of one of your tokens.", "My CLI Token"),
     "organization": ("organization", "Name or id of an organization of yours.", "Acme"),
+    "webhookId": ("webhook_id", "Id of a webhook.", "Zr5vJQmOQ2yWk0b3hT8c1A"),
+    "deliveryId": (
+        "delivery_id",
+        "Id of a delivery: the `webhook-id` that its receiver knows it by.",
+        "msg_0f8fad5bd9cb469fa16570867728950e",
+    ),
     "invitationId": ("invitation_id", "Id of an open invitation.", "Zr5vJQmOQ2yWk0b3hT8c1A"),
 }
 """By the name in the path: the argument of the view, a description and an example."""

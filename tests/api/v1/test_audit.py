@@ -22,6 +22,25 @@ def invite(client: SeedClient) -> str:
     return str(made["invitation"]["id"])
 
 
+def webhook(client: SeedClient, act: str = "") -> str:
+    [found] = client.get("/webhooks")["webhooks"]
+    return f"/webhooks/{found['id']}{act}"
+
+
+def webhook_steps() -> list[Step]:
+    made = {"url": "https://example.com/hook"}
+    span = {"since": "2025-06-15T00:00:00Z", "until": "2025-06-16T00:00:00Z"}
+    return [
+        ("webhook.created", lambda c: c.post("/webhooks", made)),
+        ("webhook.changed", lambda c: c.patch(webhook(c), {"description": "CI"})),
+        ("webhook.secret_rotated", lambda c: c.post(webhook(c, "/rotate-secret"), expect=200)),
+        ("webhook.replayed", lambda c: c.post(webhook(c, "/replay"), span, 200)),
+        ("webhook.disabled", lambda c: c.post(webhook(c, "/disable"), expect=200)),
+        ("webhook.enabled", lambda c: c.post(webhook(c, "/enable"), expect=200)),
+        ("webhook.deleted", lambda c: c.delete(webhook(c))),
+    ]
+
+
 def steps() -> list[Step]:
     """Every change that there is, and what the log calls it."""
     return [
@@ -61,6 +80,7 @@ def steps() -> list[Step]:
                 + c.get("/organizations/Acme/invitations")["invitations"][0]["id"]
             ),
         ),
+        *webhook_steps(),
         ("organization.renamed", lambda c: c.patch("/organizations/Acme", {"name": "acme"})),
     ]
 

@@ -10,12 +10,15 @@ from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from codepush.app import create_app
+from codepush.domain.webhook_events import WebhookEvent
 from codepush.settings import load_settings
 from codepush.web.errors import error_codes
 from tests.api.v1.client import BASE, Contract, SeedClient
 
 UNDOCUMENTED = {"/openapi.json", "/docs", "/docs/{digest}/{name}"}
 """The documentation itself."""
+ACTS = ("enable", "disable", "ping", "rotate-secret", "deliveries/{deliveryId}/redeliver")
+BODILESS = {"/auth/logout", *(f"/webhooks/{{webhookId}}/{act}" for act in ACTS)}
 HTTP = (Path(__file__).parents[3] / "docs" / "http.md").read_text("utf-8")
 
 
@@ -135,7 +138,7 @@ def test_every_field_is_described(document: Any) -> None:
 def test_every_body_has_an_example_that_is_valid(document: Any, contract: Contract) -> None:
     for method, path, operation in operations(document):
         if "requestBody" not in operation:
-            assert method in {"GET", "DELETE"} or path == "/auth/logout", path
+            assert method in {"GET", "DELETE"} or path in BODILESS, path
             continue
         [(media_type, body)] = operation["requestBody"]["content"].items()
         assert media_type == (
@@ -232,3 +235,17 @@ def test_the_document_is_not_sent_twice(app: Flask) -> None:
 
 def test_no_token_is_needed_to_read_it(seed: SeedClient) -> None:
     assert seed.app.test_client().get(f"{BASE}/openapi.json").status_code == 200
+
+
+def test_every_event_of_webhooks_is_described_with_a_valid_example(
+    document: Any, contract: Contract
+) -> None:
+    assert set(document["webhooks"]) == {event.value for event in WebhookEvent}
+    for name, held in document["webhooks"].items():
+        operation = held["post"]
+        assert operation["summary"].endswith("."), name
+        headers = {each["name"] for each in operation["parameters"]}
+        assert headers == {"webhook-id", "webhook-timestamp", "webhook-signature"}
+        content = operation["requestBody"]["content"]["application/json"]
+        assert content["example"]["event"] == name
+        contract.validate(content["example"], content["schema"])

@@ -1,0 +1,252 @@
+"""Posts to URLs that tenants chose, and lets no answer cost more than it should.
+
+Connections go to an address that was checked, and to no other: a name is resolved once for each
+connection, every address it resolves to must be permitted, and the socket is opened to one of
+them, while TLS and ``Host`` keep the name. There is no proxy, no redirect and no cookie.
+"""
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, field
+from typing import Any
+
+import certifi
+import httpcore
+
+from codepush.domain.errors import InvalidParameterError
+from codepush.net.addresses import AddressRules
+from codepush.net.urls import UrlRules
+
+TIMEOUT_S = 15.0
+"""For everything: resolving, connecting, sending, and reading what is kept of the answer."""
+KEPT_BYTES = 4_096
+_IDLE_S = 5.0
+"""How long a connection is kept for the next request; short, so that few are found closed."""
+_RESOLVERS = 32
+
+Resolve = Callable[[str, int], list[str]]
+
+
+class CallError(Exception):
+    """There is no answer; the message says why, for the owner of the URL."""
+
+
+class RefusedAddressError(CallError):
+    """The URL leads to an address that must not be called; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered.
+
+    Attributes:
+        headers: Names in lower case.
+        body: Its first 4 KB.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class _Budget(threading.local):
+    """When the request that this thread is making must be over."""
+
+    deadline = 0.0
+
+    def left(self) -> float:
+        """Return the seconds left.
+
+        Raises:
+            ReadTimeout: There are none.
+        """
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("The time is up.")
+        return left
+
+
+class _BoundedStream(httpcore.NetworkStream):
+    """A stream each of whose operations ends with the request's budget, however slow it drips."""
+
+    def __init__(self, inner: httpcore.NetworkStream, budget: _Budget):
+        self._inner = inner
+        self._budget = budget
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+        return self._inner.read(max_bytes, self._budget.left())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        self._inner.write(buffer, self._budget.left())
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> httpcore.NetworkStream:
+        inner = self._inner.start_tls(ssl_context, server_hostname, self._budget.left())
+        return _BoundedStream(inner, self._budget)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _GuardedBackend(httpcore.NetworkBackend):
+    """Connects to permitted addresses only."""
+
+    def __init__(self, rules: AddressRules, resolve: Resolve, budget: _Budget):
+        self._rules = rules
+        self._resolve = resolve
+        self._budget = budget
+        self._inner = httpcore.SyncBackend()
+        # getaddrinfo knows no timeout; a thread that waits for it does.
+        self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolver")
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        failure: Exception = httpcore.ConnectError("The name has no address.")
+        addresses = self._permitted(host, port)
+        for position, address in enumerate(addresses):
+            share = self._budget.left() / (len(addresses) - position)
+            try:
+                stream = self._inner.connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
+                failure = exc
+            else:
+                return _BoundedStream(stream, self._budget)
+        raise failure
+
+    def _permitted(self, host: str, port: int) -> list[str]:
+        future = self._resolvers.submit(self._resolve, host, port)
+        try:
+            addresses = future.result(self._budget.left())
+        except FutureTimeoutError as exc:
+            future.cancel()
+            raise httpcore.ConnectTimeout("The name was not resolved in time.") from exc
+        except (OSError, UnicodeError) as exc:
+            raise httpcore.ConnectError("The name does not resolve.") from exc
+        if not all(self._rules.permits(address) for address in addresses):
+            raise RefusedAddressError(
+                "The host resolves to an address that is not public. An operator may list its"
+                " network in WEBHOOK_ALLOWED_NETWORKS."
+            )
+        return addresses
+
+    def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Return every address of a host, in the order of the system's preference."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+class Client:
+    """Posts to URLs that tenants chose; for many threads at once."""
+
+    def __init__(
+        self,
+        urls: UrlRules,
+        addresses: AddressRules,
+        *,
+        resolve: Resolve = resolve,
+        tls: ssl.SSLContext | None = None,
+        timeout_s: float = TIMEOUT_S,
+        max_connections: int = 128,
+    ):
+        """Judge by ``urls`` and ``addresses``; give each request ``timeout_s`` in all."""
+        self._urls = urls
+        self._timeout_s = timeout_s
+        self._budget = _Budget()
+        self._backend = _GuardedBackend(addresses, resolve, self._budget)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=tls or _tls(),
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections // 2,
+            keepalive_expiry=_IDLE_S,
+            network_backend=self._backend,
+        )
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Post ``body`` and return the answer, whatever its status.
+
+        Raises:
+            RefusedAddressError: The URL or where it leads must not be called; nothing was sent.
+            CallError: There is no answer, or not in time.
+        """
+        try:
+            self._urls.check(url)
+        except InvalidParameterError as exc:
+            raise RefusedAddressError(exc.message) from exc
+        self._budget.deadline = time.monotonic() + self._timeout_s
+        sent = {"Accept-Encoding": "identity", **headers}
+        try:
+            with self._pool.stream(
+                "POST",
+                url,
+                headers=list(sent.items()),
+                content=body,
+                extensions={"timeout": {"pool": self._timeout_s}},
+            ) as response:
+                return Answer(
+                    response.status,
+                    {
+                        name.decode("latin-1").lower(): value.decode("latin-1")
+                        for name, value in response.headers
+                    },
+                    self._first_bytes(response),
+                )
+        except httpcore.TimeoutException as exc:
+            raise CallError(f"There was no answer within {self._timeout_s:g} s.") from exc
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as exc:
+            raise CallError(f"The connection failed: {str(exc) or type(exc).__name__}.") from exc
+
+    def _first_bytes(self, response: httpcore.Response) -> bytes:
+        """Return what is kept of a body; the rest is never read, and its connection is closed."""
+        kept = bytearray()
+        with contextlib.suppress(httpcore.TimeoutException, httpcore.NetworkError):
+            # The status has come: an answer that breaks off later is an answer.
+            for chunk in response.iter_stream():
+                kept += chunk
+                if len(kept) > KEPT_BYTES:
+                    break
+        return bytes(kept[:KEPT_BYTES])
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+        self._backend.close()
+
+
+def _tls() -> ssl.SSLContext:
+    """Trust the authorities of the web, and those that this machine trusts."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context

@@ -1,0 +1,52 @@
+"""Enqueues a job that delivers to webhooks whenever something is due, from a thread of a worker."""
+
+import logging
+import threading
+import time
+
+import redis
+
+from codepush.store.agenda import Agenda
+from codepush.store.connection import connect
+from codepush.store.queue import QUEUES, JobQueue
+
+log = logging.getLogger("codepush.server")
+
+DELIVER = "codepush.jobs.webhooks.deliver"
+_LOOK_S = 0.25
+"""Between two looks: one read each, whatever the number of webhooks. Between two such jobs it lets
+a worker turn to others."""
+_TIMEOUT_S = 120
+
+
+class DeliveryWatch:
+    """A thread that looks at the agenda, and enqueues one job at a time for all workers."""
+
+    def __init__(self, url: str, queue_url: str):
+        """Watch the agenda in the store at ``url``, and enqueue at ``queue_url``."""
+        self._agenda = Agenda(connect(url))
+        self._queue = JobQueue(queue_url)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="delivery watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, within moments."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_LOOK_S):
+            try:
+                self.look(time.time_ns() // 1_000_000)
+            except redis.RedisError as exc:
+                log.debug("webhooks wait for the store (%s)", exc)
+
+    def look(self, now_ms: int) -> bool:
+        """Enqueue a job if something is due and none is enqueued; tells whether it did."""
+        if not self._agenda.due(now_ms, 1) or not self._agenda.note_job():
+            return False
+        return self._queue.enqueue(QUEUES[0], DELIVER, timeout_s=_TIMEOUT_S)

@@ -1,0 +1,158 @@
+"""One attempt of one delivery: rendered, signed, sent, and noted with what follows from it."""
+
+import email.utils
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from typing import Protocol
+
+from standardwebhooks import Webhook as Signer
+
+from codepush.domain.events import NOBODY, Action, Event
+from codepush.domain.ids import new_id
+from codepush.domain.webhook_formats import render
+from codepush.domain.webhooks import (
+    GONE,
+    Attempt,
+    Delivery,
+    Disabled,
+    Status,
+    Webhook,
+    next_attempt,
+)
+from codepush.net.client import Answer, CallError
+from codepush.services.clock import Clock
+from codepush.services.vault import LockedError, Vault
+from codepush.store.deliveries import Settlement
+from codepush.store.stores import Stores
+
+_AGENT = f"codepush-server/{metadata.version('codepush-server')} webhooks"
+_KEPT_HEADERS = ("content-type", "location", "retry-after")
+_MAX_HEADER = 200
+
+
+class Poster(Protocol):
+    """What sends a request."""
+
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        """Return the answer, or raise ``CallError``."""
+        ...
+
+
+class Calling:
+    """Makes attempts; for many threads at once."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        vault: Vault,
+        poster: Poster,
+        clock: Clock,
+        chance: Callable[[], float] = random.random,
+    ):
+        """Send through ``poster``, with secrets from ``vault``."""
+        self._stores = stores
+        self._vault = vault
+        self._poster = poster
+        self._clock = clock
+        self._chance = chance
+
+    def attempt(self, webhook: Webhook, delivery: Delivery) -> tuple[bool, bool]:
+        """Make an attempt and note it.
+
+        Returns:
+            Whether the endpoint took it, and whether the webhook is disabled by it.
+        """
+        attempt, retry_after = self._call(webhook, delivery)
+        outcome = self._outcome(delivery, attempt, retry_after)
+        event = Event(
+            id=new_id(),
+            action=Action.WEBHOOK_DISABLED,
+            at_ms=self._clock(),
+            organization_id=webhook.organization_id,
+            actor=NOBODY,
+            target=webhook.id,
+            details={"reason": outcome.disable.value},
+        )
+        disabled = self._stores.deliveries.settle(
+            webhook.organization_id, delivery, attempt, outcome, event=event
+        )
+        return attempt.is_success, disabled
+
+    def _call(self, webhook: Webhook, delivery: Delivery) -> tuple[Attempt, timedelta | None]:
+        at_ms = self._clock()
+        began = time.monotonic()
+        headers: dict[str, str] = {}
+        answer: Answer | None = None
+        error = ""
+        try:
+            url = self._vault.decrypt(webhook.url)
+            body = render(delivery.notice, webhook.format)
+            headers = self._headers(webhook, delivery, body, at_ms)
+            answer = self._poster.post(url, body, headers)
+        except LockedError as exc:
+            error = f"The secret cannot be read. {exc}"
+        except CallError as exc:
+            error = str(exc)
+        if answer and 300 <= answer.status < 400:
+            error = "Redirects are not followed: set the url to where it leads."
+        attempt = Attempt(
+            at_ms=at_ms,
+            duration_ms=int((time.monotonic() - began) * 1_000),
+            status=answer.status if answer else None,
+            error=error,
+            headers=headers,
+            answer=answer.body.decode("utf-8", "replace") if answer else "",
+            answer_headers={
+                name: answer.headers[name][:_MAX_HEADER]
+                for name in (_KEPT_HEADERS if answer else ())
+                if answer and name in answer.headers
+            },
+        )
+        return attempt, _retry_after(answer, at_ms) if answer else None
+
+    def _headers(
+        self, webhook: Webhook, delivery: Delivery, body: bytes, at_ms: int
+    ) -> dict[str, str]:
+        moment = datetime.fromtimestamp(at_ms // 1_000, UTC)
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": _AGENT,
+            "webhook-id": delivery.id,
+            "webhook-timestamp": str(at_ms // 1_000),
+        }
+        signing = webhook.secrets if at_ms < webhook.overlap_until_ms else webhook.secrets[:1]
+        if signing:
+            headers["webhook-signature"] = " ".join(
+                Signer(self._vault.decrypt(secret)).sign(delivery.id, moment, body.decode())
+                for secret in signing
+            )
+        return headers
+
+    def _outcome(
+        self, delivery: Delivery, attempt: Attempt, retry_after: timedelta | None
+    ) -> Settlement:
+        if attempt.is_success:
+            return Settlement(Status.DELIVERED, None)
+        if attempt.status == GONE:
+            return Settlement(Status.FAILED, None, Disabled.GONE, at_once=True)
+        wait = next_attempt(delivery.stage, attempt, chance=self._chance(), retry_after=retry_after)
+        if wait is None:
+            return Settlement(Status.FAILED, None)
+        ended_ms = attempt.at_ms + attempt.duration_ms
+        return Settlement(Status.WAITING, ended_ms + wait // timedelta(milliseconds=1))
+
+
+def _retry_after(answer: Answer, now_ms: int) -> timedelta | None:
+    """Return how long an endpoint asks to be left alone: seconds, or an HTTP date."""
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return timedelta(seconds=min(int(text[:9]), 10**8))
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment - datetime.fromtimestamp(now_ms / 1_000, UTC)

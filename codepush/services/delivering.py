@@ -1,0 +1,261 @@
+"""Drains what is due over a bounded pool of threads, fairly and in order.
+
+One thread decides and many call. The deciding thread takes webhooks whose queues have something
+due, and starts attempts in turns, one webhook after the other. Within a webhook and a deployment,
+first attempts are made one after the other; attempts at other deployments, and retries, run beside
+them. A webhook begins with few attempts at once, gets more with each success, and one at a time
+after a failure; and those that fail share half of the threads, so that they cannot take all.
+"""
+
+import queue
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from codepush.domain.errors import NotFoundError
+from codepush.domain.ids import DeliveryId, OrganizationId, WebhookId, new_id
+from codepush.domain.webhooks import Delivery, Webhook
+from codepush.services.calling import Calling
+from codepush.services.clock import Clock
+from codepush.services.handing_on import HandingOn
+from codepush.store.stores import Stores
+
+THREADS = 64
+MAX_AT_ONCE = 8
+"""Attempts at one webhook."""
+FIRST_AT_ONCE = 2
+HELD_MS = 20_000
+"""How long a silent worker keeps its webhooks: more than an attempt may take."""
+_RENEW_S = 5.0
+_FETCHED = 50
+_ENOUGH = 10
+_MAX_HANDS = 500
+_PAUSE_S = 0.02
+_REFILL_S = 0.1
+
+Key = tuple[OrganizationId, WebhookId]
+
+
+@dataclass(slots=True)
+class _Hand:
+    """A webhook that this process holds, and what it knows to be due for it."""
+
+    webhook: Webhook
+    waiting: OrderedDict[DeliveryId, Delivery] = field(default_factory=OrderedDict)
+    running: dict[DeliveryId, Delivery] = field(default_factory=dict)
+    at_once: int = FIRST_AT_ONCE
+    is_failing: bool = False
+    filled_at: float = 0.0
+
+    def next(self) -> Delivery | None:
+        """Return what may be started now, or None."""
+        if len(self.running) >= self.at_once:
+            return None
+        busy = {each.lane for each in self.running.values()} - {None}
+        for each in self.waiting.values():
+            if each.lane is None or each.lane not in busy:
+                return each
+            # What is behind it in its lane waits for it, and so is passed over too.
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    key: Key
+    delivery_id: DeliveryId
+    is_success: bool = False
+    is_disabled: bool = False
+    error: Exception | None = None
+
+
+class Delivering:
+    """One worker's deliveries, from begin to end of a job."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        handing_on: HandingOn,
+        calling: Calling,
+        clock: Clock,
+        *,
+        threads: int = THREADS,
+    ):
+        """Deliver with ``threads`` threads."""
+        self._stores = stores
+        self._handing_on = handing_on
+        self._calling = calling
+        self._clock = clock
+        self._threads = threads
+        self._holder = new_id()
+        self._hands: OrderedDict[Key, _Hand] = OrderedDict()
+        self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
+        self._running = 0
+        self._renewed_at = 0.0
+
+    def run(
+        self,
+        *,
+        work_s: float = 10.0,
+        idle_s: float = 0.0,
+        is_stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Deliver what is due, until nothing is or the time is up; then finish what was begun.
+
+        Args:
+            work_s: How long to begin attempts.
+            idle_s: How long to stay after the last one, for what comes next.
+            is_stopping: Asked now and then; True ends it early.
+        """
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="webhook") as pool:
+            ends_at = time.monotonic() + work_s
+            busy_at = time.monotonic()
+            while (now := time.monotonic()) < ends_at and not is_stopping():
+                self._look()
+                self._start(pool)
+                self._collect(_PAUSE_S)
+                self._tidy()
+                if self._hands:
+                    busy_at = now
+                elif now - busy_at >= idle_s:
+                    break
+            while self._running:
+                self._collect(_RENEW_S)
+                self._renew()
+            for key in list(self._hands):
+                self._let_go(key)
+
+    def _look(self) -> None:
+        """Look at the organizations that are due, and take their webhooks that are."""
+        for organization_id in self._stores.agenda.due(self._clock()):
+            if len(self._hands) >= _MAX_HANDS:
+                return
+            self._stores.agenda.begin(organization_id, self._clock())
+            self._handing_on.keep_up(organization_id)
+            now_ms = self._clock()
+            for webhook_id in self._stores.deliveries.due_webhooks(organization_id, now_ms):
+                key = (organization_id, webhook_id)
+                if key in self._hands:
+                    self._claim(key, 0)  # no need to look again for what it will fetch anyway
+                else:
+                    self._take(key)
+            self._say_when(organization_id)
+
+    def _take(self, key: Key) -> None:
+        try:
+            webhook = self._stores.webhooks.get(*key)
+        except NotFoundError:
+            webhook = None
+        deliveries = self._claim(key, _FETCHED)
+        if webhook and deliveries:
+            is_failing = webhook.failing_since_ms is not None
+            hand = _Hand(webhook, at_once=1 if is_failing else FIRST_AT_ONCE, is_failing=is_failing)
+            hand.waiting.update((each.id, each) for each in deliveries)
+            hand.filled_at = time.monotonic()
+            self._hands[key] = hand
+        else:
+            self._stores.deliveries.let_go(*key, self._holder)
+
+    def _claim(self, key: Key, count: int) -> list[Delivery]:
+        now_ms = self._clock()
+        hand = self._hands.get(key)
+        known = {*hand.waiting, *hand.running} if hand else set()
+        return self._stores.deliveries.claim(
+            *key,
+            self._holder,
+            now_ms=now_ms,
+            until_ms=now_ms + HELD_MS,
+            count=count + len(known) if count else 0,
+            known=known,
+        )
+
+    def _start(self, pool: ThreadPoolExecutor) -> None:
+        """Start what may be, in turns, until no thread is free or nothing may be started."""
+        started = True
+        while started and self._running < self._threads:
+            started = False
+            failing = sum(len(hand.running) for hand in self._hands.values() if hand.is_failing)
+            for key, hand in list(self._hands.items()):
+                if self._running >= self._threads:
+                    return
+                if hand.is_failing and failing >= max(1, self._threads // 2):
+                    continue
+                delivery = hand.next()
+                if delivery is None:
+                    continue
+                del hand.waiting[delivery.id]
+                hand.running[delivery.id] = delivery
+                failing += hand.is_failing
+                self._running += 1
+                self._hands.move_to_end(key)
+                pool.submit(self._work, key, hand.webhook, delivery)
+                started = True
+
+    def _work(self, key: Key, webhook: Webhook, delivery: Delivery) -> None:
+        try:
+            is_success, is_disabled = self._calling.attempt(webhook, delivery)
+            result = _Result(key, delivery.id, is_success, is_disabled)
+        except Exception as exc:  # noqa: BLE001 - raised again where it is collected
+            result = _Result(key, delivery.id, error=exc)
+        self._results.put(result)
+
+    def _collect(self, patience_s: float) -> None:
+        """Wait for a result, and take in all that are there."""
+        try:
+            result = self._results.get(timeout=patience_s)
+        except queue.Empty:
+            return
+        while True:
+            self._take_in(result)
+            try:
+                result = self._results.get_nowait()
+            except queue.Empty:
+                return
+
+    def _take_in(self, result: _Result) -> None:
+        self._running -= 1
+        if result.error is not None:
+            raise result.error
+        hand = self._hands[result.key]
+        del hand.running[result.delivery_id]
+        hand.is_failing = not result.is_success
+        hand.at_once = min(hand.at_once * 2, MAX_AT_ONCE) if result.is_success else 1
+        if result.is_disabled:
+            hand.waiting.clear()
+
+    def _tidy(self) -> None:
+        """Fetch more for webhooks that run out, give back those that have nothing more."""
+        self._renew()
+        now = time.monotonic()
+        for key, hand in list(self._hands.items()):
+            if len(hand.waiting) >= _ENOUGH or (
+                (hand.running or hand.waiting) and now - hand.filled_at < _REFILL_S
+            ):
+                continue
+            hand.filled_at = now
+            try:
+                hand.webhook = self._stores.webhooks.get(*key)
+            except NotFoundError:
+                hand.waiting.clear()
+            if hand.webhook.disabled:
+                hand.waiting.clear()
+            hand.waiting.update((each.id, each) for each in self._claim(key, _FETCHED))
+            if not hand.waiting and not hand.running:
+                self._let_go(key)
+
+    def _renew(self) -> None:
+        if time.monotonic() - self._renewed_at >= _RENEW_S:
+            self._renewed_at = time.monotonic()
+            for key in self._hands:
+                self._claim(key, 0)
+
+    def _let_go(self, key: Key) -> None:
+        del self._hands[key]
+        self._stores.deliveries.let_go(*key, self._holder)
+        self._say_when(key[0])
+
+    def _say_when(self, organization_id: OrganizationId) -> None:
+        due = self._stores.deliveries.next_due(organization_id)
+        if due is not None:
+            self._stores.agenda.bring_forward(organization_id, due)

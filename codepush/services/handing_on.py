@@ -1,0 +1,73 @@
+"""Hands what happened in an organization on to the queues of its webhooks.
+
+The audit chain is the outbox: an event enters it once, and how far it was handed on moves in the
+same step as its deliveries are queued. So each event that happened becomes one delivery for each
+webhook that wants it, whoever is killed when.
+"""
+
+from codepush.domain.events import Event
+from codepush.domain.ids import OrganizationId
+from codepush.domain.webhook_events import Notice, notices
+from codepush.domain.webhooks import Webhook, delivery_id
+from codepush.services.clock import Clock
+from codepush.store.audit import AuditEntry
+from codepush.store.deliveries import Handover
+from codepush.store.stores import Stores
+
+_ENTRIES = 100
+_DELIVERIES = 200
+"""Queued in one step."""
+
+
+class HandingOn:
+    """Turns events into deliveries."""
+
+    def __init__(self, stores: Stores, clock: Clock):
+        """Use ``stores``."""
+        self._stores = stores
+        self._clock = clock
+
+    def keep_up(self, organization_id: OrganizationId) -> None:
+        """Queue deliveries of everything that happened in an organization until now."""
+        stores = self._stores
+        if stores.deliveries.head(organization_id) is None:
+            return
+        stores.audit.fold(organization_id)
+        while True:
+            head = stores.deliveries.head(organization_id)
+            if head is None:
+                return
+            entries = stores.audit.after(organization_id, head, count=_ENTRIES)
+            if not entries:
+                return
+            webhooks = stores.webhooks.list_of(organization_id)
+            taken = 0
+            batch: list[Handover] = []
+            for entry in entries:
+                found = handovers(entry, webhooks)
+                if taken and len(batch) + len(found) > _DELIVERIES:
+                    break
+                batch += found
+                taken += 1
+            # Where somebody else moved the head, the next round begins from there.
+            stores.deliveries.hand_on(
+                organization_id,
+                batch,
+                now_ms=self._clock(),
+                head=(head, entries[taken - 1].sequence),
+            )
+
+
+def handovers(entry: AuditEntry, webhooks: list[Webhook]) -> list[Handover]:
+    """Return the deliveries that an event means for some webhooks."""
+    return [
+        handover(entry.event, notice, webhook, entry.sequence)
+        for notice in notices(entry.event)
+        for webhook in webhooks
+        if entry.sequence > webhook.since and webhook.wants(notice)
+    ]
+
+
+def handover(event: Event, notice: Notice, webhook: Webhook, sequence: int) -> Handover:
+    """Return the delivery of one notice to one webhook."""
+    return Handover(delivery_id(event.id, notice.event, webhook.id), webhook.id, sequence, notice)

@@ -1,0 +1,359 @@
+"""Deliveries: the queue and the log of each webhook.
+
+A worker takes a webhook, not a delivery: until it gives it back, or is silent for too long, nobody
+else delivers for that webhook. So order and concurrency within a webhook are one process's matter.
+What is due stays in the queue until its attempt is noted, so that a killed worker loses nothing.
+"""
+
+import hashlib
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from codepush.domain.errors import NotFoundError
+from codepush.domain.events import Event, encode_event
+from codepush.domain.ids import DeliveryId, OrganizationId, WebhookId
+from codepush.domain.webhook_events import Notice, WebhookEvent
+from codepush.domain.webhooks import PATIENCE, Attempt, Delivery, Disabled, Status, place
+from codepush.store import keys
+from codepush.store.connection import StoreClient
+from codepush.store.scripts import Scripts
+
+KEPT_S = 30 * 86_400
+"""How long a delivery is kept."""
+MAX_LOG = 5_000
+"""Deliveries of a webhook that are kept; beyond it the oldest leave, delivered or not."""
+MAX_ATTEMPTS = 20
+"""Newest attempts of a delivery that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """One delivery to put into a queue."""
+
+    id: DeliveryId
+    webhook_id: WebhookId
+    sequence: int
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What follows from an attempt.
+
+    Attributes:
+        next_at_ms: When to try again, or None.
+        disable: Why to disable the webhook, if at once or after ``PATIENCE`` of failing.
+        at_once: Whether it is to be disabled whatever came before.
+    """
+
+    status: Status
+    next_at_ms: int | None
+    disable: Disabled = Disabled.FAILING
+    at_once: bool = False
+
+
+class DeliveryStore:
+    """Deliveries by webhook."""
+
+    def __init__(self, client: StoreClient, scripts: Scripts):
+        """Use ``client`` for reads and ``scripts`` for changes."""
+        self._client = client
+        self._scripts = scripts
+
+    def head(self, organization_id: OrganizationId) -> int | None:
+        """Return how far the audit chain was handed on, or None where nobody wants to know."""
+        text = self._client.get(keys.webhook_head(organization_id))
+        return int(text) if text is not None else None
+
+    def hand_on(
+        self,
+        organization_id: OrganizationId,
+        deliveries: Sequence[Handover],
+        *,
+        now_ms: int,
+        head: tuple[int, int] | None = None,
+        again: bool = False,
+    ) -> bool:
+        """Put deliveries into the queues of their webhooks, those that are enabled.
+
+        Args:
+            organization_id: Whose webhooks.
+            deliveries: What is there already stays as it is.
+            now_ms: When they are due.
+            head: How far the audit chain was handed on before, and is with this.
+            again: Whether to queue also what is there already.
+
+        Returns:
+            Whether it was done: not where somebody else moved the head.
+        """
+        touched = [keys.webhook_head(organization_id), keys.webhook_queue(organization_id)]
+        old, new = ("", "") if head is None else (str(head[0]), str(head[1]))
+        args: list[str | int] = [old, new, now_ms, KEPT_S, MAX_LOG, int(again)]
+        for each in deliveries:
+            text = orjson.dumps(
+                {
+                    "event": each.notice.event.value,
+                    "app_id": each.notice.app_id,
+                    "deployment": each.notice.deployment,
+                    "body": each.notice.body,
+                }
+            ).decode()
+            digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+            touched += [
+                keys.webhook(organization_id, each.webhook_id),
+                keys.queue(organization_id, each.webhook_id),
+                keys.delivery_log(organization_id, each.webhook_id),
+                keys.delivery(organization_id, each.webhook_id, each.id),
+                keys.notice(organization_id, digest),
+            ]
+            member = place(each.sequence, each.notice.event, each.id)
+            args += [each.webhook_id, member, each.sequence, digest, text]
+        left = self._scripts.run("hand_on", touched, args)
+        if left is None:
+            return False
+        for webhook_id, member in zip(left[::2], left[1::2], strict=True):
+            self._client.delete(keys.delivery(organization_id, webhook_id, _id_in(member)))
+        return True
+
+    def due_webhooks(self, organization_id: OrganizationId, now_ms: int) -> list[WebhookId]:
+        """Return the webhooks that something is due for, longest due first."""
+        found = self._client.zrangebyscore(keys.webhook_queue(organization_id), "-inf", now_ms)
+        return [WebhookId(text) for text in found]
+
+    def next_due(self, organization_id: OrganizationId) -> int | None:
+        """Return when something is due for any webhook, or None for never."""
+        index = keys.webhook_queue(organization_id)
+        first = self._client.zrange(index, 0, 0)
+        score = self._client.zscore(index, first[0]) if first else None
+        return None if score is None else int(score)
+
+    def claim(
+        self,
+        organization_id: OrganizationId,
+        webhook_id: WebhookId,
+        holder: str,
+        *,
+        now_ms: int,
+        until_ms: int,
+        count: int,
+        known: Container[DeliveryId] = (),
+    ) -> list[Delivery]:
+        """Take a webhook, or hold it longer, and return what is due, in the order of its queue.
+
+        Args:
+            organization_id: Whose webhook.
+            webhook_id: The webhook.
+            holder: Who takes it.
+            now_ms: What is due until then is due.
+            until_ms: When others may take it, unless it is given back before.
+            count: How many at most.
+            known: Left out.
+        """
+        members = self._scripts.run(
+            "claim_webhook",
+            self._keys(organization_id, webhook_id),
+            [webhook_id, holder, now_ms, until_ms, count],
+        )
+        if not members:
+            return []
+        due = {_id_in(member): member for member in members}
+        wanted = [each for each in due if each not in known]
+        found = self.get_many(organization_id, webhook_id, wanted)
+        for each in wanted:
+            if each not in found:  # it left the log, or is too old
+                self._client.zrem(keys.queue(organization_id, webhook_id), due[each])
+        return list(found.values())
+
+    def let_go(self, organization_id: OrganizationId, webhook_id: WebhookId, holder: str) -> None:
+        """Give a webhook back."""
+        self._scripts.run(
+            "let_go_webhook", self._keys(organization_id, webhook_id), [webhook_id, holder]
+        )
+
+    def settle(
+        self,
+        organization_id: OrganizationId,
+        delivery: Delivery,
+        attempt: Attempt,
+        outcome: Settlement,
+        *,
+        event: Event,
+    ) -> bool:
+        """Note an attempt and what follows from it.
+
+        Args:
+            organization_id: Whose webhook.
+            delivery: As it was claimed.
+            attempt: The attempt.
+            outcome: What follows.
+            event: Logged if the webhook is disabled by it.
+
+        Returns:
+            Whether the webhook was disabled.
+        """
+        index = keys.webhook_queue(organization_id)
+        queue = keys.queue(organization_id, delivery.webhook_id)
+        summary = {
+            "at_ms": attempt.at_ms,
+            "duration_ms": attempt.duration_ms,
+            "status": attempt.status,
+            "error": attempt.error,
+        }
+        newest = {
+            "headers": attempt.headers,
+            "answer": attempt.answer,
+            "answer_headers": attempt.answer_headers,
+        }
+        reply = self._scripts.run(
+            "settle",
+            [
+                keys.webhook(organization_id, delivery.webhook_id),
+                queue,
+                keys.delivery(organization_id, delivery.webhook_id, delivery.id),
+                index,
+                keys.organization_log(organization_id),
+            ],
+            [
+                delivery.webhook_id,
+                delivery.place,
+                delivery.attempt_count,
+                orjson.dumps(summary).decode(),
+                orjson.dumps(newest).decode(),
+                outcome.status.value,
+                delivery.stage + 1,
+                "" if outcome.next_at_ms is None else outcome.next_at_ms,
+                attempt.at_ms + attempt.duration_ms,
+                int(attempt.is_success),
+                int(outcome.at_once),
+                int(PATIENCE.total_seconds() * 1_000),
+                outcome.disable.value,
+                encode_event(event),
+                MAX_ATTEMPTS,
+            ],
+        )
+        return bool(reply == 2)
+
+    def get_many(
+        self,
+        organization_id: OrganizationId,
+        webhook_id: WebhookId,
+        ids: Iterable[DeliveryId],
+    ) -> dict[DeliveryId, Delivery]:
+        """Return those deliveries that are still kept, in the order of ``ids``."""
+        wanted = list(ids)
+        pipe = self._client.pipeline(transaction=False)
+        for each in wanted:
+            pipe.hgetall(keys.delivery(organization_id, webhook_id, each))
+        records = dict(zip(wanted, pipe.execute(), strict=True))
+        digests = list(dict.fromkeys(r["notice"] for r in records.values() if "notice" in r))
+        for digest in digests:
+            pipe.get(keys.notice(organization_id, digest))
+        texts = dict(zip(digests, pipe.execute(), strict=True))
+        found = {}
+        for each, record in records.items():
+            text = texts.get(record.get("notice", ""))
+            if text:
+                found[each] = _decode(webhook_id, each, record, text)
+        return found
+
+    def get(
+        self, organization_id: OrganizationId, webhook_id: WebhookId, delivery_id: DeliveryId
+    ) -> Delivery:
+        """Return a delivery.
+
+        Raises:
+            NotFoundError: There is none of that id, or not any more.
+        """
+        found = self.get_many(organization_id, webhook_id, [delivery_id])
+        if delivery_id not in found:
+            raise NotFoundError("There is no such delivery. Deliveries are kept for 30 days.")
+        return found[delivery_id]
+
+    def newest(
+        self,
+        organization_id: OrganizationId,
+        webhook_id: WebhookId,
+        *,
+        after: tuple[int, str] | None,
+        count: int,
+    ) -> list[Delivery]:
+        """Return deliveries, newest first.
+
+        Args:
+            organization_id: Whose webhook.
+            webhook_id: The webhook.
+            after: Time and place of the one to go on after; None for the newest.
+            count: How many at most.
+        """
+        log = keys.delivery_log(organization_id, webhook_id)
+        start = 0
+        if after is not None:
+            rank = self._client.zrevrank(log, after[1])
+            # The row it names may have left: all that are left from its time on come before it.
+            start = self._client.zcount(log, after[0], "+inf") if rank is None else rank + 1
+        members = self._client.zrange(log, start, start + count - 1, desc=True)
+        found = self.get_many(organization_id, webhook_id, map(_id_in, members))
+        return list(found.values())
+
+    def forget(
+        self, organization_id: OrganizationId, webhook_id: WebhookId, *, before_ms: int
+    ) -> None:
+        """Drop from the log what was made before a time; the records go by themselves."""
+        pipe = self._client.pipeline(transaction=False)
+        log = keys.delivery_log(organization_id, webhook_id)
+        pipe.zremrangebyscore(log, "-inf", f"({before_ms}")
+        pipe.execute()
+
+    def forget_all(self, organization_id: OrganizationId, webhook_id: WebhookId) -> None:
+        """Drop every delivery of a webhook that is about to be deleted."""
+        members = self._client.zrange(keys.delivery_log(organization_id, webhook_id), 0, -1)
+        pipe = self._client.pipeline(transaction=False)
+        for member in members:
+            pipe.unlink(keys.delivery(organization_id, webhook_id, _id_in(member)))
+        pipe.execute()
+
+    def _keys(self, organization_id: OrganizationId, webhook_id: WebhookId) -> list[str]:
+        return [
+            keys.webhook(organization_id, webhook_id),
+            keys.queue(organization_id, webhook_id),
+            keys.webhook_queue(organization_id),
+        ]
+
+
+def _id_in(member: str) -> DeliveryId:
+    return DeliveryId(member.partition("~")[2])
+
+
+def _decode(
+    webhook_id: WebhookId, delivery_id: DeliveryId, record: Mapping[str, Any], text: str
+) -> Delivery:
+    notice = orjson.loads(text)
+    total = int(record["attempts"])
+    attempts = [
+        Attempt(**orjson.loads(record[f"attempt:{number}"]))
+        for number in range(1, total + 1)
+        if f"attempt:{number}" in record
+    ]
+    if attempts:
+        newest = orjson.loads(record[f"attempt:{total}"]) | orjson.loads(record["last"])
+        attempts[-1] = Attempt(**newest)
+    return Delivery(
+        id=delivery_id,
+        webhook_id=webhook_id,
+        sequence=int(record["sequence"]),
+        notice=Notice(
+            WebhookEvent(notice["event"]),
+            notice["body"],
+            notice["app_id"],
+            notice["deployment"],
+        ),
+        created_at_ms=int(record["created_at_ms"]),
+        status=Status(record["status"]),
+        stage=int(record["stage"]),
+        next_at_ms=int(record["next_at_ms"]) if record["next_at_ms"] else None,
+        attempt_count=total,
+        attempts=tuple(attempts),
+    )
