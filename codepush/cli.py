@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from codepush.commands.audit import audit
 from codepush.commands.organizations import organization
 from codepush.commands.repair import repair
 from codepush.commands.serve import serve, worker
@@ -27,6 +28,7 @@ codepush.add_command(token)
 codepush.add_command(organization)
 codepush.add_command(storage)
 codepush.add_command(repair)
+codepush.add_command(audit)
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ CLASSIC = {
     "GET /apps/<app>": Row(READ),
     "PATCH /apps/<app>": Row(OWN, 200, {"name": "Renamed"}),
     "DELETE /apps/<app>": Row(OWN, 204),
-    "POST /apps/<app>/transfer/<email>": Row(OWN, 201),
+    "POST /apps/<app>/transfer/<email>": Row(MOVE, 201),
     "GET /apps/<app>/collaborators": Row(READ),
     "POST /apps/<app>/collaborators/<email>": Row(OWN, 201),
     "DELETE /apps/<app>/collaborators/<email>": Row(OWN, 204),
@@ -87,7 +87,7 @@ SEED = {
     "GET /apps/<appName>": Row(READ),
     "PATCH /apps/<appName>": Row(OWN, 200, {"name": "Renamed"}),
     "DELETE /apps/<appName>": Row(OWN),
-    "POST /apps/<appName>/transfer": Row(OWN, 200, {"email": "heir@example.com"}),
+    "POST /apps/<appName>/transfer": Row(MOVE, 200, {"email": "heir@example.com"}),
     "POST /apps/<appName>/move": Row(MOVE, 200, {"organization": "Second"}),
     "GET /apps/<appName>/collaborators": Row(READ),
     "POST /apps/<appName>/collaborators": Row(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from codepush.commands.session import open_services
+from codepush.domain.events import NOBODY
 from codepush.services.accounts import MIN_PASSWORD
 
 
@@ -89,7 +90,7 @@ def set_password(email: str, *, from_stdin: bool) -> None:
             err=True,
         )
     with open_services() as services:
-        services.accounts.set_password(services.accounts.find_user(email), password)
+        services.accounts.change(services.accounts.find_user(email), NOBODY, password=password)
     click.echo(f"The password of {email} is set.", err=True)
 
 
@@ -118,6 +119,7 @@ def create_token(email: str, name: str, ttl_days: int | None, *, as_json: bool) 
             name=name or f"Made by the operator {datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}",
             created_by="codepush",
             lifetime=lifetime,
+            by=NOBODY,
         )
     if as_json:
         answer = {

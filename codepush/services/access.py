@@ -44,13 +44,20 @@ class Access:
             ForbiddenError: The caller may see it, but lacks ``need``, or their token does.
         """
         app = self._find(principal, reference)
-        held = permission_on(app, principal)
-        if held is None:
-            raise gone(reference)
-        require_scope(principal, scope_for(need))
-        if held < need:
-            raise ForbiddenError(f"This action requires {need.wire_name} permissions on the app!")
+        _require(principal, app, need, reference)
         return app
+
+    def confirm(self, principal: Principal, app: App, need: Permission) -> None:
+        """Return if a caller may still do what ``app`` let them do a while ago.
+
+        Raises:
+            NotFoundError: The app is gone, or they may not know of it any more.
+            ForbiddenError: They may see it, but lack ``need``.
+        """
+        found = self._stores.apps.get(app.id)
+        if found is None:
+            raise gone(app.name)
+        _require(principal, found, need, app.name)
 
     def organizations(self, principal: Principal) -> list[tuple[Organization, Role]]:
         """Return the organizations that the principal belongs to, with their role in each."""
@@ -73,10 +80,7 @@ class Access:
         Raises:
             NotFoundError: There is none, or the caller is no member of it.
         """
-        for organization, role in self.organizations(principal):
-            if is_named(organization, reference):
-                return organization, role
-        raise no_organization(reference)
+        return named_in(self.organizations(principal), reference)
 
     def _find(self, principal: Principal, reference: str) -> App:
         if reference.count(":") == 1:
@@ -138,6 +142,15 @@ class Access:
         return [app for app in apps if principal.user.id in app.collaborators]
 
 
+def _require(principal: Principal, app: App, need: Permission, reference: str) -> None:
+    held = permission_on(app, principal)
+    if held is None:
+        raise gone(reference)
+    require_scope(principal, scope_for(need))
+    if held < need:
+        raise ForbiddenError(f"This action requires {need.wire_name} permissions on the app!")
+
+
 def require_scope(principal: Principal, need: Scope) -> None:
     """Return if the principal's token may be used for what needs ``need``.
 
@@ -176,9 +189,19 @@ def is_owner(app: App, user: User) -> bool:
     return app.collaborators.get(user.id) is Permission.OWNER
 
 
-def is_named(organization: Organization, reference: str) -> bool:
-    """Return whether a reference means an organization: its id, or its name whatever its case."""
-    return reference == organization.id or fold(reference) == fold(organization.name)
+def named_in(found: list[tuple[Organization, Role]], reference: str) -> tuple[Organization, Role]:
+    """Return the organization that a reference means: its id before any name, whatever its case.
+
+    Raises:
+        NotFoundError: It is none of these.
+    """
+    for pair in found:
+        if pair[0].id == reference:
+            return pair
+    for pair in found:
+        if fold(pair[0].name) == fold(reference):
+            return pair
+    raise no_organization(reference)
 
 
 def no_organization(reference: str) -> NotFoundError:

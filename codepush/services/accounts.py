@@ -2,6 +2,7 @@
 
 import functools
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from argon2 import PasswordHasher
@@ -14,21 +15,25 @@ from codepush.domain.errors import (
     NotFoundError,
     UnauthorizedError,
 )
+from codepush.domain.events import NOBODY, Action, Actor
 from codepush.domain.ids import (
     OrganizationId,
     Token,
+    TokenId,
     UserId,
     new_id,
     new_secret,
 )
-from codepush.domain.models import Organization, User
+from codepush.domain.models import Organization, Principal, User
 from codepush.domain.names import (
     check_display_name,
     check_email,
     check_organization_name,
 )
 from codepush.domain.permissions import Role
+from codepush.services.audit import Audit
 from codepush.services.clock import Clock
+from codepush.services.telling import Teller
 from codepush.services.tokens import Tokens
 from codepush.store.stores import Stores
 
@@ -49,10 +54,12 @@ class NewUser:
 class Accounts:
     """Makes and finds users, and tells who a token is."""
 
-    def __init__(self, stores: Stores, tokens: Tokens, clock: Clock):
+    def __init__(self, stores: Stores, tokens: Tokens, audit: Audit, teller: Teller, clock: Clock):
         """Use ``stores``, and issue first tokens through ``tokens``."""
         self._stores = stores
         self._tokens = tokens
+        self._audit = audit
+        self._tell = teller
         self._clock = clock
 
     def create_user(
@@ -80,10 +87,12 @@ class Accounts:
             email,
             name=name,
             organization=organization,
-            join=True,
+            by=NOBODY,
             is_administrator=is_administrator,
         )
-        token, _ = self._tokens.issue(user, home.id, name=FIRST_TOKEN, created_by="codepush")
+        token, _ = self._tokens.issue(
+            user, home.id, name=FIRST_TOKEN, created_by="codepush", by=NOBODY
+        )
         return NewUser(user, home, token)
 
     def add_user(
@@ -92,19 +101,25 @@ class Accounts:
         *,
         name: str = "",
         organization: str = "",
-        join: bool = False,
         password: str = "",
         is_administrator: bool = False,
+        by: Actor | None = None,
+        address: str = "",
+        enter: Callable[[UserId, Actor], None] | None = None,
     ) -> tuple[User, Organization]:
         """Make a user without a token.
 
         Args:
             email: Unique without regard to case.
             name: Display name; the part of the address before the @ if empty.
-            organization: Made with the user as Owner; a personal one if empty.
-            join: Whether an organization that exists is joined; else its name is taken.
+            organization: Made with the user as Owner; a personal one if empty. The operator makes
+                members of one that exists; for all others, its name is taken.
             password: For logging in; none if empty.
             is_administrator: Whether the user operates this server.
+            by: Who makes them, if not they themselves.
+            address: Where the request came from, for the audit log.
+            enter: What must have succeeded before the user comes to be, given their id and who
+                does it.
 
         Raises:
             InvalidParameterError: A value is malformed.
@@ -114,6 +129,7 @@ class Accounts:
         name = check_display_name(name) if name else email.partition("@")[0]
         password_hash = hash_password(password) if password else ""
         user_id = UserId(new_id())
+        actor = by or Actor(user_id, email, TokenId(""), "", address)
         claim = self._stores.users.claim_email(email, user_id)
         if claim is None:
             raise ConflictError(
@@ -122,7 +138,9 @@ class Accounts:
                 reason="Taken",
             )
         try:
-            home = self._settle(organization, email, user_id, claim.deadline_ms, join=join)
+            home = self._settle(organization, email, user_id, claim.deadline_ms, actor)
+            if enter:
+                enter(user_id, actor)
         except CodePushError:
             self._stores.users.give_back_email(email, user_id)
             raise
@@ -139,7 +157,7 @@ class Accounts:
         return user, home
 
     def _settle(
-        self, name: str, email: str, user_id: UserId, deadline_ms: int, *, join: bool
+        self, name: str, email: str, user_id: UserId, deadline_ms: int, actor: Actor
     ) -> Organization:
         """Find or make the organization that a user to come belongs to, and enter them there."""
         organizations = self._stores.organizations
@@ -152,8 +170,8 @@ class Accounts:
         if name:
             claim = organizations.claim_name(name, made.id)
             if claim is None:
-                if join:
-                    return self._join(name, user_id)
+                if actor is NOBODY:
+                    return self._join(name, email, user_id)
                 raise ConflictError(
                     f"An organization named '{name}' already exists. Ask one of its owners for an"
                     " invitation.",
@@ -161,10 +179,13 @@ class Accounts:
                     reason="Name already exists",
                 )
             deadline_ms = min(deadline_ms, claim.deadline_ms)
-        organizations.create(made, user_id, deadline_ms)
+        event = self._tell.about_organization(
+            actor, Action.ORGANIZATION_CREATED, made.id, target=made.name
+        )
+        organizations.create(made, user_id, deadline_ms, event=event if name else None)
         return made
 
-    def _join(self, name: str, user_id: UserId) -> Organization:
+    def _join(self, name: str, email: str, user_id: UserId) -> Organization:
         organizations = self._stores.organizations
         found = organizations.find(name)
         if found is None:
@@ -174,7 +195,11 @@ class Accounts:
             )
         # A crash may have left an organization whose first owner never came to be.
         others = self._stores.users.get_many(organizations.members(found.id))
-        organizations.set_role(found.id, user_id, Role.DEVELOPER if others else Role.OWNER)
+        role = Role.DEVELOPER if others else Role.OWNER
+        event = self._tell.about_organization(
+            NOBODY, Action.MEMBER_ADDED, found.id, target=email, role=role.value
+        )
+        organizations.set_role(found.id, user_id, role, event=event)
         return found
 
     def find_user(self, email: str) -> User:
@@ -193,22 +218,37 @@ class Accounts:
         find = functools.cache(self._stores.organizations.get)
         return [(user, find(user.organization_id)) for user in self._stores.users.list_all()]
 
-    def rename(self, user: User, name: str) -> User:
-        """Give a user another display name.
+    def change(
+        self,
+        user: User,
+        by: Principal | Actor,
+        *,
+        name: str | None = None,
+        password: str | None = None,
+    ) -> User:
+        """Give a user another display name, another password or both, or neither.
+
+        Args:
+            user: Whom.
+            by: Who does it; logged in their token's organization, the operator in the user's own.
+            name: The new name.
+            password: The new password.
 
         Raises:
-            InvalidParameterError: It may not be one.
+            InvalidParameterError: One of them may not be; then nothing is changed.
         """
-        self._stores.users.set_name(user.id, check_display_name(name))
-        return replace(user, name=name)
-
-    def set_password(self, user: User, password: str) -> None:
-        """Give a user a password, or another one.
-
-        Raises:
-            InvalidParameterError: It is too short or too long.
-        """
-        self._stores.users.set_password(user.id, hash_password(password))
+        if name is not None:
+            user = replace(user, name=check_display_name(name))
+        password_hash = hash_password(password) if password is not None else None
+        self._stores.users.update(user.id, name=name, password_hash=password_hash)
+        home = by.organization_id if isinstance(by, Principal) else user.organization_id
+        changed = [what for what, to in (("name", name), ("password", password)) if to is not None]
+        self._audit.log(
+            self._tell.about_organization(
+                by, Action.ACCOUNT_CHANGED, home, target=user.email, changed=changed
+            )
+        )
+        return user
 
     def verify_password(self, email: str, password: str) -> User:
         """Return the user whom e-mail address and password prove.
@@ -235,7 +275,7 @@ class Accounts:
 
 
 _ONE_AT_A_TIME = threading.Semaphore(1)
-"""Each check of a password takes 64 MB for its time, and anybody may ask for one."""
+"""Each hash of a password takes 64 MB for its time, and anybody may ask for one."""
 
 
 def _matches(password_hash: str, password: str) -> bool:
@@ -258,7 +298,8 @@ def hash_password(password: str) -> str:
             parameter="password",
             reason="Length",
         )
-    return _hasher().hash(password)
+    with _ONE_AT_A_TIME:
+        return _hasher().hash(password)
 
 
 @functools.cache

@@ -99,7 +99,7 @@ class Apps:
             self._stores.deployments.claim_key(each.key, app_id, each.id)
         self._stores.users.note_app(principal.user.id, app_id)
         # The name was claimed before the keys, so its claim is the first to grow too old.
-        self._stores.organizations.note_log(organization_id, app_id)
+        self._stores.organizations.note_log(organization_id, app_id, self._clock())
         event = self._tell.about_app(principal, Action.APP_CREATED, app, os=os, platform=platform)
         self._stores.apps.create(app, made, claim.deadline_ms, event=event)
         return app
@@ -250,10 +250,11 @@ class Apps:
 
         Raises:
             NotFoundError: There is no such app for this principal, or no such user.
-            ForbiddenError: The principal is not an owner.
+            ForbiddenError: The principal is not an owner, or has a token limited to one app.
             ConflictError: That user owns it already, or has an app of that name.
         """
         app = self._access.app(principal, reference, Permission.OWNER)
+        require_account(principal)
         target = self._accounts.find_user(email)
         if app.owner_id == target.id:
             raise ConflictError("The given account already owns the app.")
@@ -328,7 +329,7 @@ class Apps:
         claim = self._stores.apps.claim_name(destination, app.name, app.id)
         if claim is None:
             raise ConflictError(taken)
-        self._stores.organizations.note_log(destination, app.id)
+        self._stores.organizations.note_log(destination, app.id, self._clock())
         old = self._stores.apps.name_claim(app)
         self._stores.apps.update(
             app,

@@ -1,14 +1,30 @@
 """The audit log of an organization, as its owners read it."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from codepush.domain.errors import ConflictError
-from codepush.domain.events import Event, encode_event
+from codepush.domain.events import Event
 from codepush.domain.ids import OrganizationId
 from codepush.services.clock import Clock
 from codepush.services.tenants import every_organization
 from codepush.store.audit import AuditEntry, chain_hash
 from codepush.store.stores import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A chain that was found whole.
+
+    Attributes:
+        length: How many entries are kept.
+        sequence: Number of the newest; 0 for none.
+        hash: Its hash. Whoever keeps it elsewhere notices a chain that was made anew.
+    """
+
+    length: int
+    sequence: int
+    hash: str
 
 
 class Audit:
@@ -33,8 +49,9 @@ class Audit:
 
     def keep_up(self, organization_id: OrganizationId) -> None:
         """Fold what happened into the chain, and drop what is too old; done by the worker too."""
-        self._stores.audit.fold(organization_id)
-        before_ms = self._clock() - self._lifetime // timedelta(milliseconds=1)
+        now_ms = self._clock()
+        self._stores.audit.fold(organization_id, now_ms=now_ms)
+        before_ms = now_ms - self._lifetime // timedelta(milliseconds=1)
         self._stores.audit.forget(organization_id, before_ms=before_ms)
 
     def keep_up_all(self) -> None:
@@ -42,25 +59,32 @@ class Audit:
         for organization_id in every_organization(self._stores):
             self.keep_up(organization_id)
 
-    def verify(self, organization_id: OrganizationId) -> int:
-        """Check the whole chain and return its length.
+    def verify(self, organization_id: OrganizationId) -> Verified:
+        """Check a whole chain.
 
         Raises:
-            ConflictError: An entry was changed, added or taken away in its middle.
+            ConflictError: An entry was changed, added or taken away.
         """
-        previous: AuditEntry | None = None
-        length = 0
+        self.keep_up(organization_id)
+        ends = self._stores.audit.ends(organization_id)
+        sequence, last = ends.base, ends.base_hash
         for entry in self._stores.audit.oldest_first(organization_id):
-            length += 1
-            follows = previous is None or (
-                entry.sequence == previous.sequence + 1
-                and entry.hash == chain_hash(previous.hash, encode_event(entry.event))
-            )
-            begins = entry.sequence != 1 or entry.hash == chain_hash("", encode_event(entry.event))
-            if not (follows and begins):
+            if entry.sequence > ends.sequence:
+                break  # came since
+            sequence += 1
+            if entry.sequence != sequence:
                 raise ConflictError(
-                    f"The audit log was tampered with: entry {entry.sequence} does not follow from"
-                    " the one before it."
+                    f"The audit log was tampered with: entry {sequence} is missing."
                 )
-            previous = entry
-        return length
+            if entry.hash != chain_hash(last, entry.record):
+                raise ConflictError(
+                    f"The audit log was tampered with: entry {sequence} does not follow from the"
+                    " one before it."
+                )
+            last = entry.hash
+        if (sequence, last) != (ends.sequence, ends.hash):
+            raise ConflictError(
+                f"The audit log was tampered with: it ends at entry {sequence} and not at entry"
+                f" {ends.sequence} with the hash {ends.hash or '(none)'}."
+            )
+        return Verified(ends.sequence - ends.base, ends.sequence, ends.hash)

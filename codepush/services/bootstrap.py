@@ -1,6 +1,7 @@
 """What the first start of a server makes: its administrator."""
 
 from codepush.domain.errors import CodePushError
+from codepush.domain.events import NOBODY
 from codepush.domain.ids import new_id
 from codepush.services.accounts import NewUser
 from codepush.services.container import Services
@@ -31,7 +32,7 @@ def first_administrator(services: Services, email: str) -> NewUser | None:
         if home is None or not found.is_administrator:
             return None
         token, _ = services.tokens.issue(
-            found, home.id, name=f"First access key {new_id()}", created_by="codepush"
+            found, home.id, name=f"First access key {new_id()}", created_by="codepush", by=NOBODY
         )
         return NewUser(found, home, token)
     except CodePushError:

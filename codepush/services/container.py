@@ -14,6 +14,7 @@ from codepush.services.audit import Audit
 from codepush.services.binaries import Binaries
 from codepush.services.clock import Clock, system_clock
 from codepush.services.collection import Collection
+from codepush.services.departures import Departures
 from codepush.services.deployments import Deployments
 from codepush.services.downloads import Downloads
 from codepush.services.handing_on import HandingOn
@@ -73,8 +74,9 @@ def build_services(
     teller = Teller(clock)
     audit = Audit(stores, clock, settings.audit_lifetime)
     tokens = Tokens(stores, access, audit, teller, clock, settings.token_lifetime)
-    organizations = Organizations(stores, access, audit, teller, clock)
-    accounts = Accounts(stores, tokens, clock)
+    departures = Departures(stores, tokens, teller, clock)
+    organizations = Organizations(stores, access, audit, departures, teller, clock)
+    accounts = Accounts(stores, tokens, audit, teller, clock)
     deployments = Deployments(stores, access, teller, clock)
     snapshot = Snapshot(stores)
     downloads = Downloads(stores, storage)
@@ -92,6 +94,8 @@ def build_services(
         deployments=deployments,
         releasing=Releasing(
             stores,
+            access,
+            tokens,
             deployments,
             downloads,
             package_jobs,
@@ -117,8 +121,6 @@ def build_services(
             tokens,
             organizations,
             Attempts(stores),
-            audit,
-            teller,
             registration=settings.registration,
         ),
         audit=audit,

@@ -32,7 +32,7 @@ class HandingOn:
         stores = self._stores
         if stores.deliveries.head(organization_id) is None:
             return
-        stores.audit.fold(organization_id)
+        stores.audit.fold(organization_id, now_ms=self._clock())
         while True:
             head = stores.deliveries.head(organization_id)
             if head is None:

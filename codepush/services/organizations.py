@@ -4,14 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 from codepush.domain.errors import ConflictError, ForbiddenError, NotFoundError
-from codepush.domain.events import Action
-from codepush.domain.ids import OrganizationId, Token, hash_token, new_id, new_secret
+from codepush.domain.events import NOBODY, Action, Actor
+from codepush.domain.ids import OrganizationId, Token, UserId, hash_token, new_id, new_secret
 from codepush.domain.models import Invitation, Organization, Principal, User
 from codepush.domain.names import check_email, check_organization_name, fold
 from codepush.domain.permissions import MANAGERS, Role, Scope
 from codepush.services.access import Access, no_organization, require_account
 from codepush.services.audit import Audit
 from codepush.services.clock import Clock
+from codepush.services.departures import Departures
 from codepush.services.telling import Teller
 from codepush.store.audit import AuditEntry
 from codepush.store.stores import Stores
@@ -22,11 +23,20 @@ INVITATION_LIFETIME = timedelta(days=7)
 class Organizations:
     """What can be done with organizations. One that the caller is no member of does not exist."""
 
-    def __init__(self, stores: Stores, access: Access, audit: Audit, teller: Teller, clock: Clock):
-        """Use ``stores``, and log to ``audit`` what ``teller`` says."""
+    def __init__(
+        self,
+        stores: Stores,
+        access: Access,
+        audit: Audit,
+        departures: Departures,
+        teller: Teller,
+        clock: Clock,
+    ):
+        """Use ``stores``, and log what ``teller`` says."""
         self._stores = stores
         self._access = access
         self._audit = audit
+        self._departures = departures
         self._tell = teller
         self._clock = clock
 
@@ -88,29 +98,41 @@ class Organizations:
         ]
         return sorted(counted, key=lambda pair: (fold(pair[0].name), pair[0].id))
 
+    def find(self, reference: str) -> Organization:
+        """Return an organization, whoever its members are; for operators.
+
+        Args:
+            reference: Id; name, whatever its case; or for a personal one its user's address.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        organizations = self._stores.organizations
+        user = self._stores.users.find(reference)
+        found = (
+            organizations.get(OrganizationId(reference))
+            or organizations.find(reference)
+            or (organizations.get(user.organization_id) if user else None)
+        )
+        if found is None or (user and not found.is_personal):
+            raise no_organization(reference)
+        return found
+
     def set_quota(self, reference: str, per_hour: int | None) -> Organization:
         """Say how many requests an hour each user of an organization may make; for operators.
 
         Args:
-            reference: Name, whatever its case; id; or for a personal one its user's address.
+            reference: As for ``find``.
             per_hour: The number, 0 for any; None for the server's usual one.
 
         Raises:
             NotFoundError: There is no such organization.
         """
-        organizations = self._stores.organizations
-        user = self._stores.users.find(reference)
-        found = (
-            organizations.find(reference)
-            or organizations.get(OrganizationId(reference))
-            or (organizations.get(user.organization_id) if user else None)
-        )
-        if found is None or (user and not found.is_personal):
-            raise no_organization(reference)
+        found = self.find(reference)
         event = self._tell.about_organization(
-            None, Action.ORGANIZATION_QUOTA_CHANGED, found.id, quotaPerHour=per_hour
+            NOBODY, Action.ORGANIZATION_QUOTA_CHANGED, found.id, quotaPerHour=per_hour
         )
-        organizations.set_quota(found.id, per_hour, event=event)
+        self._stores.organizations.set_quota(found.id, per_hour, event=event)
         return replace(found, quota_per_hour=per_hour)
 
     def create(self, principal: Principal, name: str) -> Organization:
@@ -184,14 +206,26 @@ class Organizations:
         user, held = self._member(organization, email)
         if Role.OWNER in {role, held} and own_role is not Role.OWNER:
             raise ForbiddenError("Only an owner of the organization makes or unmakes owners.")
+        if organization.is_personal and user.organization_id == organization.id:
+            raise ConflictError("Everybody is an owner of their personal organization.")
         event = self._tell.about_organization(
             principal, Action.MEMBER_CHANGED, organization.id, target=user.email, role=role.value
         )
-        self._stores.organizations.change_member(organization.id, user.id, role, event=event)
+        self._stores.organizations.change_member(
+            organization.id,
+            user.id,
+            role,
+            roles={user.id: held, principal.user.id: own_role},
+            event=event,
+        )
         return user, role
 
     def remove_member(self, principal: Principal, reference: str, email: str) -> None:
         """Take a member out; everyone may do so for themselves.
+
+        They lose what they had by the organization: its apps, of which the caller becomes the owner
+        where they were (or another owner of the organization, if they leave by themselves), and
+        their tokens for it. Whose own organization it was gets a personal one.
 
         Raises:
             NotFoundError: There is no such organization for this caller, or no such member.
@@ -206,10 +240,9 @@ class Organizations:
             raise ForbiddenError("Only an owner of the organization makes or unmakes owners.")
         if organization.is_personal and user.organization_id == organization.id:
             raise ConflictError("Nobody can leave their personal organization.")
-        event = self._tell.about_organization(
-            principal, Action.MEMBER_REMOVED, organization.id, target=user.email
+        self._departures.leave(
+            principal, organization, user, roles={user.id: held, principal.user.id: own_role}
         )
-        self._stores.organizations.change_member(organization.id, user.id, None, event=event)
 
     def invite(
         self, principal: Principal, reference: str, email: str, role: Role
@@ -256,7 +289,7 @@ class Organizations:
         organization, _ = self.get(principal, reference, manage=True)
         open_until = self._clock()
         found = self._stores.organizations.invitations(organization.id)
-        return [each for each in found if each.expires_at_ms > open_until]
+        return [each for each in found if each.expires_at_ms > open_until and self._stands(each)]
 
     def take_back(self, principal: Principal, reference: str, invitation_id: str) -> None:
         """Make an invitation worthless.
@@ -281,13 +314,21 @@ class Organizations:
             NotFoundError: It is not.
         """
         found = self._stores.organizations.find_invitation(hash_token(secret))
-        if found is None or found.expires_at_ms <= self._clock():
+        if found is None or found.expires_at_ms <= self._clock() or not self._stands(found):
             raise NotFoundError(
                 "The invitation is unknown, used or expired. Ask for a new one.",
                 parameter="invitation",
                 reason="Unknown",
             )
         return found
+
+    def _stands(self, invitation: Invitation) -> bool:
+        """Return whether the one who invited may still do so."""
+        user = self._stores.users.find(invitation.invited_by)
+        role = (
+            self._stores.organizations.role(invitation.organization_id, user.id) if user else None
+        )
+        return role is Role.OWNER or (role in MANAGERS and invitation.role is not Role.OWNER)
 
     def join(self, principal: Principal, secret: str) -> tuple[Organization, Role]:
         """Join an organization by an invitation, which is used up by it.
@@ -297,19 +338,28 @@ class Organizations:
             ConflictError: The principal is a member already.
         """
         require_account(principal)
+        return self.enter(principal.user.id, principal.actor, secret)
+
+    def enter(self, user_id: UserId, actor: Actor, secret: str) -> tuple[Organization, Role]:
+        """Let a user join by an invitation, which is used up by it; one to come, too.
+
+        Raises:
+            NotFoundError: The invitation is unknown, used or expired.
+            ConflictError: The user is a member already.
+        """
         invitation = self.find_invitation(secret)
         organization = self._stores.organizations.get(invitation.organization_id)
         if organization is None:
             raise NotFoundError("The organization of the invitation does not exist any more.")
         event = self._tell.about_organization(
-            principal,
+            actor,
             Action.MEMBER_ADDED,
             organization.id,
-            target=principal.user.email,
+            target=actor.email,
             role=invitation.role.value,
             invitedBy=invitation.invited_by,
         )
-        self._stores.organizations.use_invitation(invitation, principal.user.id, event=event)
+        self._stores.organizations.use_invitation(invitation, user_id, event=event)
         return organization, invitation.role
 
     def audit(

@@ -21,6 +21,7 @@ from codepush.domain.models import (
 from codepush.domain.permissions import Permission
 from codepush.domain.releasing import Change, ReleaseOverrides
 from codepush.domain.reports import digest
+from codepush.services.access import Access
 from codepush.services.clock import Clock
 from codepush.services.deployments import Deployments
 from codepush.services.downloads import Downloads
@@ -28,6 +29,7 @@ from codepush.services.package_jobs import PackageJobs
 from codepush.services.packages import examine, lint
 from codepush.services.signing import check_signature
 from codepush.services.telling import Teller
+from codepush.services.tokens import Tokens
 from codepush.store.releases import Once
 from codepush.store.stores import Stores
 
@@ -60,6 +62,8 @@ class Releasing:
     def __init__(
         self,
         stores: Stores,
+        access: Access,
+        tokens: Tokens,
         deployments: Deployments,
         downloads: Downloads,
         jobs: PackageJobs,
@@ -71,6 +75,8 @@ class Releasing:
     ):
         """Use ``stores``; keep ``history_limit`` releases a deployment."""
         self._stores = stores
+        self._access = access
+        self._tokens = tokens
         self._deployments = deployments
         self._downloads = downloads
         self._jobs = jobs
@@ -111,6 +117,9 @@ class Releasing:
 
         Raises:
             InvalidParameterError: The package or a property may not be.
+            UnauthorizedError: The releaser's token was revoked during the upload.
+            NotFoundError: The app or its deployment is gone by now, for the releaser at least.
+            ForbiddenError: The releaser may not release any more.
             ConflictError: A rollout is unfinished, or the newest release has the same contents.
             StorageError: The package could not be stored.
         """
@@ -156,6 +165,8 @@ class Releasing:
             sha256=package.sha256,
             content_type=package.content_type,
         )
+        # The upload took its time; whoever was shut out meanwhile releases nothing.
+        self._access.confirm(self._tokens.confirm(principal), app, Permission.COLLABORATOR)
         tell = self._telling(principal, Action.DEPLOYMENT_RELEASED, app, deployment.name)
         change = self._add(app, deployment, decide, tell, once, is_stored=True)
         warnings += lint(package, app, history.newest)

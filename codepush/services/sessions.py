@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 
 from codepush.domain.errors import ForbiddenError, InvalidParameterError
-from codepush.domain.events import Action
-from codepush.domain.ids import Token, new_id
+from codepush.domain.events import Actor
+from codepush.domain.ids import Token, UserId, new_id
 from codepush.domain.models import AccessToken, Organization, Principal, User
 from codepush.domain.permissions import Role
-from codepush.services.access import Access, is_named, no_organization, require_account
+from codepush.services.access import Access, named_in, require_account
 from codepush.services.accounts import Accounts
 from codepush.services.attempts import Attempts
-from codepush.services.audit import Audit
 from codepush.services.organizations import Organizations
-from codepush.services.telling import Teller
 from codepush.services.tokens import Tokens
 
 
@@ -41,8 +39,6 @@ class Sessions:
         tokens: Tokens,
         organizations: Organizations,
         attempts: Attempts,
-        audit: Audit,
-        teller: Teller,
         *,
         registration: str,
     ):
@@ -52,8 +48,6 @@ class Sessions:
         self._tokens = tokens
         self._organizations = organizations
         self._attempts = attempts
-        self._audit = audit
-        self._tell = teller
         self._registration = registration
 
     def register(
@@ -94,17 +88,21 @@ class Sessions:
                 "An account of this server needs an invitation. Ask an owner of your organization"
                 " for one."
             )
-        if invitation:
-            self._organizations.find_invitation(invitation)
+        joined: list[tuple[Organization, Role]] = []
+
+        def use_invitation(user_id: UserId, actor: Actor) -> None:
+            joined.append(self._organizations.enter(user_id, actor, invitation))
+
         user, home = self._accounts.add_user(
-            email, name=name, organization=organization, password=password
+            email,
+            name=name,
+            organization=organization,
+            password=password,
+            address=address,
+            enter=use_invitation if invitation else None,
         )
-        session = self._open(user, home, Role.OWNER, machine=machine, address=address)
-        if not invitation:
-            return session
-        principal = Principal(user, home.id, None, session.token, address)
-        joined, role = self._organizations.join(principal, invitation)
-        return self._open(user, joined, role, machine=machine, address=address)
+        found, role = joined[0] if joined else (home, Role.OWNER)
+        return self._open(user, found, role, machine=machine, address=address)
 
     def log_in(
         self,
@@ -132,10 +130,10 @@ class Sessions:
         attempt = self._attempts.begin(email, address)
         user = self._accounts.verify_password(email, password)
         self._attempts.succeed(attempt)
-        for found, role in self._access.organizations_of(user):
-            if is_named(found, organization or user.organization_id):
-                return self._open(user, found, role, machine=machine, address=address)
-        raise no_organization(organization or user.organization_id)
+        found, role = named_in(
+            self._access.organizations_of(user), organization or user.organization_id
+        )
+        return self._open(user, found, role, machine=machine, address=address)
 
     def change_account(
         self,
@@ -160,21 +158,9 @@ class Sessions:
         """
         require_account(principal)
         user = principal.user
-        if password is not None:
-            if user.password_hash:
-                self._prove(principal, current_password)
-            self._accounts.set_password(user, password)
-        if name is not None:
-            user = self._accounts.rename(user, name)
-        changed = [
-            what for what, new in (("name", name), ("password", password)) if new is not None
-        ]
-        self._audit.log(
-            self._tell.about_organization(
-                principal, Action.ACCOUNT_CHANGED, principal.organization_id, changed=changed
-            )
-        )
-        return user
+        if password is not None and user.password_hash:
+            self._prove(principal, current_password)
+        return self._accounts.change(user, principal, name=name, password=password)
 
     def _prove(self, principal: Principal, password: str) -> None:
         """Return if a password is the caller's: with a stolen token, it could be guessed here."""

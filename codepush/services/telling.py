@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from codepush.domain.events import NOBODY, Action, Event
+from codepush.domain.events import Action, Actor, Event
 from codepush.domain.ids import OrganizationId, new_id
 from codepush.domain.models import App, Principal, Release
 from codepush.services.clock import Clock
@@ -75,20 +75,20 @@ class Teller:
 
     def about_organization(
         self,
-        principal: Principal | None,
+        by: Principal | Actor,
         action: Action,
         organization_id: OrganizationId,
         *,
         target: str = "",
         **details: Any,
     ) -> Event:
-        """Return an event of an organization itself; nobody's is the operator's."""
+        """Return an event of an organization itself."""
         return Event(
             id=new_id(),
             action=action,
             at_ms=self._clock(),
             organization_id=organization_id,
-            actor=principal.actor if principal else NOBODY,
+            actor=by if isinstance(by, Actor) else by.actor,
             target=target,
             details=details,
         )

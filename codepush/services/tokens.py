@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from codepush.domain.errors import InvalidParameterError, NotFoundError, UnauthorizedError
-from codepush.domain.events import Action
+from codepush.domain.events import Action, Actor
 from codepush.domain.ids import (
     AppId,
     OrganizationId,
@@ -30,6 +30,9 @@ INVALID_TOKEN = (
     " the session cache."
 )
 EXPIRED_TOKEN = INVALID_TOKEN.replace("is invalid", "has expired")
+LEFT_ORGANIZATION = INVALID_TOKEN.replace(
+    "is invalid", "is of an organization that you are no longer a member of"
+)
 MAX_TOKEN_LIFETIME = timedelta(days=36_500)
 _LONGEST_TOKEN = 200
 
@@ -79,7 +82,8 @@ class Tokens:
             address: Where the request came from, for the audit log.
 
         Raises:
-            UnauthorizedError: The token is unknown, revoked or expired.
+            UnauthorizedError: The token is unknown, revoked or expired, or its user is no longer a
+                member of the organization it carries.
         """
         if not token or len(token) > _LONGEST_TOKEN:
             raise UnauthorizedError(INVALID_TOKEN)
@@ -90,7 +94,24 @@ class Tokens:
         if held.expires_at_ms <= self._clock():
             raise UnauthorizedError(EXPIRED_TOKEN)
         role, quota = self._stores.organizations.standing(held.organization_id, user.id)
+        if role is None:
+            raise UnauthorizedError(LEFT_ORGANIZATION)
         return Principal(user, held.organization_id, role, held, address, quota)
+
+    def confirm(self, principal: Principal) -> Principal:
+        """Return a caller as they are now, who was let in a while ago.
+
+        Raises:
+            UnauthorizedError: They would not be let in any more.
+        """
+        if not self._stores.tokens.is_good(principal.token, now_ms=self._clock()):
+            raise UnauthorizedError(INVALID_TOKEN)
+        role, quota = self._stores.organizations.standing(
+            principal.organization_id, principal.user.id
+        )
+        if role is None:
+            raise UnauthorizedError(LEFT_ORGANIZATION)
+        return replace(principal, role=role, quota_per_hour=quota)
 
     def issue(
         self,
@@ -104,6 +125,7 @@ class Tokens:
         scopes: Iterable[Scope] = ALL_SCOPES,
         app_id: AppId | None = None,
         address: str = "",
+        by: Actor | None = None,
     ) -> tuple[Token, AccessToken]:
         """Make a token; its secret exists only in what this returns.
 
@@ -117,6 +139,7 @@ class Tokens:
             scopes: What it may be used for.
             app_id: The only app that exists for it.
             address: Where the request came from, for the audit log.
+            by: Who makes it, if not the user by logging in.
 
         Raises:
             InvalidParameterError: The name or lifetime is out of its limits.
@@ -138,7 +161,9 @@ class Tokens:
         )
         self._stores.tokens.create(token, hash_token(secret))
         self._log(
-            Principal(user, organization_id, None, token, address), Action.TOKEN_CREATED, token
+            by or Actor(user.id, user.email, token.id, token.name, address),
+            Action.TOKEN_CREATED,
+            token,
         )
         return secret, token
 
@@ -184,7 +209,7 @@ class Tokens:
             lifetime=lifetime,
             scopes=scopes,
             app_id=app_id,
-            address=principal.address,
+            by=principal.actor,
         )
 
     def list_of(self, principal: Principal) -> list[AccessToken]:
@@ -283,9 +308,15 @@ class Tokens:
         for token in sessions:
             self.revoke(principal, token)
 
-    def _log(self, principal: Principal, action: Action, token: AccessToken) -> None:
+    def revoke_all(self, user: User, organization_id: OrganizationId, by: Actor) -> None:
+        """Revoke a user's tokens of an organization, which they left."""
+        for token in self._stores.tokens.list_of(user.id):
+            if token.organization_id == organization_id and self._stores.tokens.delete(token):
+                self._log(by, Action.TOKEN_REVOKED, token)
+
+    def _log(self, by: Principal | Actor, action: Action, token: AccessToken) -> None:
         event = self._tell.about_organization(
-            principal,
+            by,
             action,
             token.organization_id,
             target=token.name,

@@ -136,7 +136,7 @@ class Webhooks:
         made, secret = self._with_secret(self._changed(principal, blank, wanted))
         self._stores.agenda.enter(organization_id, self._clock())
         # What happened until now is not its business.
-        self._stores.audit.fold(organization_id)
+        self._stores.audit.fold(organization_id, now_ms=self._clock())
         made = replace(made, since=self._stores.audit.head(organization_id))
         event = self._event(principal, Action.WEBHOOK_CREATED, made, host=self._host(made))
         self._stores.webhooks.create(made, event=event)

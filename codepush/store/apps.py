@@ -187,7 +187,7 @@ class AppStore:
         reply = self._scripts.run(
             "add_collaborator",
             [keys.app(app.id), keys.collaborators(app.id), keys.app_log(app.id)],
-            [user_id, int(permission), encode_event(event)],
+            [user_id, int(permission), encode_event(event), event.organization_id],
         )
         if reply == 0:
             raise gone(app.name)
@@ -206,7 +206,9 @@ class AppStore:
         touched += [keys.deployments(app.id), keys.packages(app.id), keys.binaries(app.id)]
         for deployment_id in ids:
             touched += keys.whole_deployment(app.id, deployment_id)
-        reply = self._scripts.run("delete_app", touched, [encode_event(event), *ids])
+        reply = self._scripts.run(
+            "delete_app", touched, [encode_event(event), event.organization_id, *ids]
+        )
         if reply == 0:
             raise gone(app.name)
         if reply == 1:

@@ -1,13 +1,13 @@
 """The audit log of an organization: a hash chain, folded from the logs beside what changed.
 
 An event is first written in the same script as its change, into the log of the app it happened
-to. Folding copies the events of one organization into its chain, in the order in which it finds
-them. How far each log was folded is noted in the same step as the entries are appended, so that an
-event enters the chain once, whoever folds and whoever is killed meanwhile.
+to. Folding copies the events of one organization into its chain, in the order of their times as far
+as it finds them at once. How far each log was folded is noted in the same step as the entries are
+appended, so that an event enters the chain once, whoever folds and whoever is killed meanwhile.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from codepush.domain.events import Event, decode_event, encode_event
@@ -21,6 +21,8 @@ _KEPT = 1_000
 """Events that stay in a log after folding: another organization may still need some of them."""
 _GONE_S = 30 * 86_400
 """How long the log of a deleted app stays, for an organization that had it before."""
+_TO_COME_MS = 3_600_000
+"""An app noted longer ago than this is there or never came to be: its claim is too old by far."""
 _OWN = "own"
 """Name of the cursor into the organization's own log."""
 
@@ -31,11 +33,30 @@ class AuditEntry:
 
     Attributes:
         sequence: 1, 2, 3 ... without a gap.
-        hash: SHA-256, in hex, over the previous entry's hash and this one's event.
+        record: The event as it was written down.
+        hash: SHA-256, in hex, over the previous entry's hash, a line break and this record.
     """
 
     sequence: int
     event: Event
+    record: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainEnds:
+    """Between which entries a chain lies.
+
+    Attributes:
+        base: Sequence number of the last entry that was dropped for its age; 0 for none.
+        base_hash: Its hash.
+        sequence: Of the newest entry; 0 where there never was one.
+        hash: Its hash.
+    """
+
+    base: int
+    base_hash: str
+    sequence: int
     hash: str
 
 
@@ -51,42 +72,78 @@ class AuditStore:
         """Write an event that belongs to no app into its organization's own log."""
         self._client.xadd(keys.organization_log(event.organization_id), {"e": encode_event(event)})
 
-    def fold(self, organization_id: OrganizationId) -> None:
-        """Bring the chain up to date with all logs that may hold events of the organization."""
-        self._fold_log(organization_id, keys.organization_log(organization_id), _OWN)
-        for text in self._client.smembers(keys.organization_logs(organization_id)):
-            app_id = AppId(text)
-            is_gone = not self._client.hget(keys.app(app_id), "organization_id")
-            self._fold_log(organization_id, keys.app_log(app_id), text)
-            if is_gone:  # nothing more will come
-                self._client.expire(keys.app_log(app_id), _GONE_S)
-                self._client.srem(keys.organization_logs(organization_id), text)
+    def fold(self, organization_id: OrganizationId, *, now_ms: int) -> None:
+        """Bring the chain up to date with all logs that may hold events of the organization.
 
-    def _fold_log(self, organization_id: OrganizationId, log: str, cursor: str) -> None:
+        Args:
+            organization_id: Whose.
+            now_ms: For telling an app that is gone from one that is yet to come.
+        """
+        index = keys.organization_logs(organization_id)
+        gone = self._gone(self._client.zrangebyscore(index, "-inf", now_ms - _TO_COME_MS))
+        logs = {text: keys.app_log(AppId(text)) for text in self._client.zrange(index, 0, -1)}
+        logs[_OWN] = keys.organization_log(organization_id)
+        read: set[str] = set()
+        while names := self._fold_some(organization_id, logs):
+            read |= names
+        pipeline = self._client.pipeline(transaction=False)
+        for name in read:
+            pipeline.xtrim(logs[name], maxlen=_KEPT, approximate=True)
+        for app_id in gone:  # before their logs were read; nothing more will come
+            pipeline.expire(keys.app_log(app_id), _GONE_S)
+            pipeline.zrem(index, app_id)
+        if read or gone:
+            pipeline.execute()
+
+    def _gone(self, noted: list[str]) -> list[AppId]:
+        app_ids = [AppId(text) for text in noted]
+        pipeline = self._client.pipeline(transaction=False)
+        for app_id in app_ids:
+            pipeline.exists(keys.app(app_id))
+        there = pipeline.execute() if app_ids else []
+        return [app_id for app_id, is_there in zip(app_ids, there, strict=True) if not is_there]
+
+    def _fold_some(self, organization_id: OrganizationId, logs: Mapping[str, str]) -> set[str]:
+        """Append the oldest events that are not in the chain yet; tells from which logs they came.
+
+        Args:
+            organization_id: Whose.
+            logs: Each log by the name of its cursor.
+        """
         head_key = keys.audit_head(organization_id)
-        while True:
-            fields = self._client.hmget(head_key, ["seq", "hash", cursor])
-            sequence, last_hash, folded = fields[0] or "0", fields[1] or "", fields[2] or ""
-            start = f"({folded}" if folded else "-"
-            rows = self._client.xrange(log, min=start, max="+", count=_BATCH)
-            if not rows:
-                self._client.xtrim(log, maxlen=_KEPT, approximate=True)
-                return
-            entries: list[str] = []
-            seen: set[str] = set()
-            for _, row in rows:
-                event = decode_event(row["e"])
-                # A script that ran twice logged twice; an app that moved has two organizations.
-                if event.organization_id != organization_id or event.id in seen:
-                    continue
-                seen.add(event.id)
-                last_hash = chain_hash(last_hash, row["e"])
-                entries += [row["e"], last_hash]
+        sequence, last_hash, *folded = self._client.hmget(head_key, ["seq", "hash", *logs])
+        cursors = dict(zip(logs, folded, strict=True))
+        pipeline = self._client.pipeline(transaction=False)
+        for name, log in logs.items():
+            start = f"({cursors[name]}" if cursors[name] else "-"
+            pipeline.xrange(log, min=start, max="+", count=_BATCH)
+        # None of a log's rows comes before rows of the same log that were not read: those are newer
+        # than a whole batch.
+        rows = sorted(
+            (_time(row_id), name, row_id, row["e"])
+            for name, found in zip(logs, pipeline.execute(), strict=True)
+            for row_id, row in found
+        )[:_BATCH]
+        entries: list[str] = []
+        seen: set[str] = set()
+        last_hash = last_hash or ""
+        for _, _, _, text in rows:
+            event = decode_event(text)
+            # A script that ran twice logged twice; an app that moved has two organizations.
+            if event.organization_id != organization_id or event.id in seen:
+                continue
+            seen.add(event.id)
+            last_hash = chain_hash(last_hash, text)
+            entries += [text, last_hash]
+        read = {name: row_id for _, name, row_id, _ in rows}
+        if rows:
+            moved = [each for name, to in read.items() for each in (name, cursors[name] or "", to)]
             self._scripts.run(
                 "append_audit",
                 [head_key, keys.audit(organization_id)],
-                [sequence, cursor, folded, rows[-1][0], *entries],
+                [sequence or "0", len(read), *moved, *entries],
             )
+        return set(read)
 
     def entries(
         self, organization_id: OrganizationId, *, before: int | None, count: int
@@ -138,22 +195,35 @@ class AuditStore:
                 yield _decode(row_id, row)
             start = f"({rows[-1][0]}"
 
+    def ends(self, organization_id: OrganizationId) -> ChainEnds:
+        """Return where a chain must begin and end."""
+        names = ["base", "base_hash", "seq", "hash"]
+        base, base_hash, sequence, last = self._client.hmget(
+            keys.audit_head(organization_id), names
+        )
+        return ChainEnds(int(base or 0), base_hash or "", int(sequence or 0), last or "")
+
     def forget(self, organization_id: OrganizationId, *, before_ms: int) -> None:
-        """Drop the oldest entries up to a time; the chain goes on from the first that is kept.
+        """Drop the oldest entries up to a time; the chain goes on from the last one's hash.
 
         What webhooks are yet to be told of is kept.
         """
-        head = self._client.get(keys.webhook_head(organization_id))
-        first_kept = 0
+        told = self._client.get(keys.webhook_head(organization_id))
+        dropped: AuditEntry | None = None
         for entry in self.oldest_first(organization_id):
-            first_kept = entry.sequence
-            if entry.event.at_ms >= before_ms or (head and entry.sequence > int(head)):
+            if entry.event.at_ms >= before_ms or (told and entry.sequence > int(told)):
                 break
-            first_kept += 1
-        if first_kept > 1:
-            self._client.xtrim(
-                keys.audit(organization_id), minid=f"{first_kept}-0", approximate=False
+            dropped = entry
+        if dropped:
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.hset(
+                keys.audit_head(organization_id),
+                mapping={"base": str(dropped.sequence), "base_hash": dropped.hash},
             )
+            pipeline.xtrim(
+                keys.audit(organization_id), minid=f"{dropped.sequence + 1}-0", approximate=False
+            )
+            pipeline.execute()
 
 
 def chain_hash(previous: str, event: str) -> str:
@@ -161,5 +231,10 @@ def chain_hash(previous: str, event: str) -> str:
     return hashlib.sha256(f"{previous}\n{event}".encode()).hexdigest()
 
 
+def _time(row_id: str) -> tuple[int, int]:
+    milliseconds, _, number = row_id.partition("-")
+    return int(milliseconds), int(number)
+
+
 def _decode(row_id: str, row: dict[str, str]) -> AuditEntry:
-    return AuditEntry(int(row_id.partition("-")[0]), decode_event(row["e"]), row["h"])
+    return AuditEntry(int(row_id.partition("-")[0]), decode_event(row["e"]), row["e"], row["h"])

@@ -18,6 +18,8 @@ from codepush.store.scripts import Scripts
 COMMIT_WITHIN_MS = 15_000
 TAKEOVER_AFTER_MS = 60_000
 """Far beyond the former, for servers of a cluster whose clocks disagree."""
+NO_DEADLINE_MS = 2**53
+"""For records that rest on no claim."""
 
 
 @dataclass(frozen=True, slots=True)

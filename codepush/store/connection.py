@@ -87,7 +87,6 @@ class StoreClient(Protocol):
     def zrevrank(self, name: str, value: str) -> int | None: ...  # noqa: D102
     def zscore(self, name: str, value: str) -> float | None: ...  # noqa: D102
     def zrem(self, name: str, *values: str) -> int: ...  # noqa: D102
-    def expire(self, name: str, time: int) -> bool: ...  # noqa: D102
     def scan_iter(self, match: str, count: int = 1_000) -> Iterator[str]: ...  # noqa: D102
     def ping(self) -> bool: ...  # noqa: D102
     def pipeline(self, transaction: bool = True) -> Any: ...  # noqa: D102

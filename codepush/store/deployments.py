@@ -69,6 +69,7 @@ class DeploymentStore:
                 deployment.name,
                 deployment.id,
                 encode_event(event),
+                event.organization_id,
                 *(text for pair in record.items() for text in pair),
             ],
         )
@@ -126,8 +127,9 @@ class DeploymentStore:
                 keys.deployments(app.id),
                 keys.deployment(app.id, deployment.id),
                 keys.app_log(app.id),
+                keys.app(app.id),
             ],
-            [deployment.id, deployment.name, name, encode_event(event)],
+            [deployment.id, deployment.name, name, encode_event(event), event.organization_id],
         )
         if reply == 0:
             raise absent(deployment.name)
@@ -145,9 +147,10 @@ class DeploymentStore:
             [
                 keys.app_log(app.id),
                 keys.deployments(app.id),
+                keys.app(app.id),
                 *keys.whole_deployment(app.id, deployment.id),
             ],
-            [deployment.id, deployment.name, encode_event(event)],
+            [deployment.id, deployment.name, encode_event(event), event.organization_id],
         )
         if reply == 0:
             raise absent(deployment.name)

@@ -28,9 +28,9 @@ key (below ``cp:1:``)           type  contents                                  
 ``{a:APP}:log``                 strm  events of the app, deleted or not              until folded
 ``{a:APP}:once:HASH``           str   first answer to an idempotent request          1 day
 ``{o:ORG}:log``                 strm  events of the organization itself              until folded
-``{o:ORG}:logs``                set   apps whose logs may hold its events (index)    until folded
+``{o:ORG}:logs``                zset  apps whose logs may hold its events, by time   until folded
 ``{o:ORG}:audit``               strm  the audit chain: ``e`` event, ``h`` hash       AUDIT_DAYS
-``{o:ORG}:audit-head``          hash  seq and hash of the newest entry; cursors      ever
+``{o:ORG}:audit-head``          hash  both ends of the chain; cursors into the logs      ever
 ``{o:ORG}:invitations``         hash  invitation id -> invitation JSON               ever
 ``{o:ORG}:webhooks``            set   webhook ids                                    ever
 ``{o:ORG}:w:ID``                hash  webhook, its state, and who delivers for it    webhook
@@ -216,7 +216,10 @@ def organization_log(organization_id: OrganizationId) -> str:
 
 
 def organization_logs(organization_id: OrganizationId) -> str:
-    """Set: ids of apps whose logs may hold events of the organization. An index."""
+    """Sorted set: ids of apps whose logs may hold events of the organization, by when they came.
+
+    An index.
+    """
     return f"{ROOT}:{{o:{organization_id}}}:logs"
 
 

@@ -1,5 +1,7 @@
 """Organizations and who belongs to them."""
 
+from collections.abc import Mapping
+
 import orjson
 
 from codepush.domain.errors import ConflictError, NotFoundError
@@ -94,9 +96,9 @@ class OrganizationStore:
         """Enter an organization in the index of those that a user joined."""
         self._client.sadd(keys.user_organizations(user_id), organization_id)
 
-    def note_log(self, organization_id: OrganizationId, app_id: AppId) -> None:
+    def note_log(self, organization_id: OrganizationId, app_id: AppId, now_ms: int) -> None:
         """Enter an app in the index of those whose logs may hold events of an organization."""
-        self._client.sadd(keys.organization_logs(organization_id), app_id)
+        self._client.zadd(keys.organization_logs(organization_id), {app_id: float(now_ms)})
 
     def members(self, organization_id: OrganizationId) -> dict[UserId, Role]:
         """Return the role of each member. Some may be users who never came to be."""
@@ -133,9 +135,20 @@ class OrganizationStore:
         pipeline.xadd(keys.organization_log(organization_id), {"e": encode_event(event)})
         pipeline.execute()
 
-    def set_role(self, organization_id: OrganizationId, user_id: UserId, role: Role) -> None:
-        """Make a user a member, or give a member another role."""
-        self._client.hset(keys.members(organization_id), user_id, role.value)
+    def set_role(
+        self,
+        organization_id: OrganizationId,
+        user_id: UserId,
+        role: Role,
+        *,
+        event: Event | None = None,
+    ) -> None:
+        """Make a user a member, or give a member another role, whatever they had."""
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hset(keys.members(organization_id), user_id, role.value)
+        if event:
+            pipeline.xadd(keys.organization_log(organization_id), {"e": encode_event(event)})
+        pipeline.execute()
 
     def rename(
         self, organization: Organization, name: str, deadline_ms: int, *, event: Event
@@ -164,19 +177,38 @@ class OrganizationStore:
             self._claims.give_back(old, _NAME_FIELD, claim)
 
     def change_member(
-        self, organization_id: OrganizationId, user_id: UserId, role: Role | None, *, event: Event
+        self,
+        organization_id: OrganizationId,
+        user_id: UserId,
+        role: Role | None,
+        *,
+        roles: Mapping[UserId, Role],
+        event: Event,
     ) -> None:
         """Give a member another role, or take them out where it is None.
 
+        Args:
+            organization_id: Which organization.
+            user_id: The member.
+            role: Their new role.
+            roles: What the decision rests on: of this member and of whoever decided.
+            event: Logged with it.
+
         Raises:
             NotFoundError: They are no member.
-            ConflictError: They are the last owner.
+            ConflictError: They are the last owner, or one of ``roles`` is another by now.
         """
+        held = [text for user, role in roles.items() for text in (user, role.value)]
         reply = self._scripts.run(
             "change_member",
             [keys.members(organization_id), keys.organization_log(organization_id)],
-            [user_id, role.value if role else "", Role.OWNER.value, encode_event(event)],
+            [user_id, role.value if role else "", Role.OWNER.value, encode_event(event), *held],
         )
+        if reply == -2:
+            raise ConflictError(
+                "Somebody else changed the members at the same time. Please look at them and try"
+                " again."
+            )
         if reply == 0:
             raise NotFoundError("The given e-mail address is not a member of the organization.")
         if reply == -1:

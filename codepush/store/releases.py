@@ -171,6 +171,7 @@ class ReleaseStore:
             keys.releases(app_id, deployment_id),
             keys.app_log(app_id),
             keys.once(app_id, once.request if once else ""),
+            keys.app(app_id),
         ]
         if change.cleared:
             touched += keys.metrics(app_id, deployment_id)
@@ -182,6 +183,7 @@ class ReleaseStore:
                 max(history.last_number, *(r.number for r in added), 0),
                 max(after, default=""),
                 encode_event(event) if event else "",
+                event.organization_id if event else "",
                 answer,
                 _ONCE_S,
                 len(written),

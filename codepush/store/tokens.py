@@ -55,6 +55,11 @@ class TokenStore:
             return None
         return _decode(UserId(user_id), TokenId(token_id), held)
 
+    def is_good(self, token: AccessToken, *, now_ms: int) -> bool:
+        """Return whether a token that was found a while ago was not revoked and did not expire."""
+        held = self._client.hget(keys.tokens(token.user_id), token.id)
+        return held is not None and orjson.loads(held)["expires_at_ms"] > now_ms
+
     def list_of(self, user_id: UserId) -> list[AccessToken]:
         """Return a user's tokens, expired ones too, oldest first."""
         held = self._client.hgetall(keys.tokens(user_id))
@@ -89,7 +94,7 @@ class TokenStore:
         reply = self._scripts.run(
             "delete_token",
             [keys.tokens(token.user_id), keys.token_names(token.user_id)],
-            [token.id, token.name],
+            [token.id],
         )
         if held is not None:
             self._client.delete(keys.token(TokenHash(orjson.loads(held)["hash"])))

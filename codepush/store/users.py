@@ -94,13 +94,24 @@ class UserStore:
         ids = [UserId(text) for text in self._client.smembers(keys.USERS)]
         return sorted(self.get_many(ids).values(), key=lambda user: user.email.casefold())
 
-    def set_name(self, user_id: UserId, name: str) -> None:
-        """Replace a user's display name."""
-        self._client.hset(keys.user(user_id), "name", name)
+    def update(
+        self, user_id: UserId, *, name: str | None = None, password_hash: str | None = None
+    ) -> None:
+        """Replace a user's display name, password hash or both, or neither."""
+        given = {"name": name, "password_hash": password_hash}
+        fields = {field: value for field, value in given.items() if value is not None}
+        if fields:
+            pipeline = self._client.pipeline(transaction=True)
+            for field, value in fields.items():
+                pipeline.hset(keys.user(user_id), field, value)
+            pipeline.execute()
 
-    def set_password(self, user_id: UserId, password_hash: str) -> None:
-        """Replace a user's password hash."""
-        self._client.hset(keys.user(user_id), "password_hash", password_hash)
+    def settle(self, user_id: UserId, organization_id: OrganizationId) -> None:
+        """Give a user another organization of their own."""
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hset(keys.user(user_id), "organization_id", organization_id)
+        pipeline.sadd(keys.user_organizations(user_id), organization_id)
+        pipeline.execute()
 
     def note_app(self, user_id: UserId, app_id: AppId) -> None:
         """Enter an app in the index of those that the user collaborates on."""

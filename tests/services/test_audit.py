@@ -1,20 +1,29 @@
 """The audit chain: every event once, in a chain that shows tampering, whoever folds it."""
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import orjson
 import pytest
 
-from codepush.domain.errors import ConflictError
+from codepush.domain.errors import ConflictError, NotFoundError
 from codepush.domain.events import Action
 from codepush.domain.ids import OrganizationId
 from codepush.domain.models import Principal
+from codepush.domain.permissions import Permission
+from codepush.domain.releasing import Change
+from codepush.services.clock import system_clock
 from codepush.services.container import Services
+from codepush.services.telling import Teller
 from codepush.store import keys
 from codepush.store.audit import AuditEntry
 from codepush.store.connection import StoreClient
 from tests.conftest import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -59,9 +68,12 @@ def test_events_of_apps_and_of_the_organization_are_in_one_chain(
     services.tokens.create(principal, name="CI", created_by="ci")
     services.apps.rename(principal, "App", "Better")
     assert Counter(actions(services, principal.organization_id)) == Counter(
-        ["token.created", "token.created", "app.created", "deployment.created", "app.renamed"]
+        [
+            *("organization.created", "token.created", "token.created"),
+            *("app.created", "deployment.created", "app.renamed"),
+        ]
     )
-    assert services.audit.verify(principal.organization_id) == 5
+    assert services.audit.verify(principal.organization_id).length == 6
 
 
 def test_a_refused_action_leaves_no_entry(services: Services, principal: Principal) -> None:
@@ -75,12 +87,16 @@ def test_a_refused_action_leaves_no_entry(services: Services, principal: Princip
 
 
 def test_the_deletion_of_an_app_is_remembered(
-    services: Services, principal: Principal, redis: StoreClient
+    services: Services, principal: Principal, redis: StoreClient, clock: FakeClock
 ) -> None:
     services.apps.create(principal, "App")
     services.apps.delete(principal, "App")
+    logs = keys.organization_logs(principal.organization_id)
     assert actions(services, principal.organization_id)[-2:] == ["app.created", "app.deleted"]
-    assert redis.smembers(keys.organization_logs(principal.organization_id)) == set()
+    assert len(redis.zrange(logs, 0, -1)) == 1, "it might be yet to come"
+    clock.advance(3_601)
+    assert actions(services, principal.organization_id)[-1] == "app.deleted"
+    assert redis.zrange(logs, 0, -1) == []
     assert actions(services, principal.organization_id)[-1] == "app.deleted"
 
 
@@ -102,9 +118,9 @@ def test_many_folders_at_once_append_every_event_once(
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: entries(services, principal.organization_id), range(8)))
     found = entries(services, principal.organization_id)
-    assert [entry.sequence for entry in found] == list(range(31, 0, -1))
-    assert len({entry.event.id for entry in found}) == 31
-    assert services.audit.verify(principal.organization_id) == 31
+    assert [entry.sequence for entry in found] == list(range(32, 0, -1))
+    assert len({entry.event.id for entry in found}) == 32
+    assert services.audit.verify(principal.organization_id).length == 32
 
 
 def test_an_event_that_was_logged_twice_is_one_entry(
@@ -115,6 +131,90 @@ def test_an_event_that_was_logged_twice_is_one_entry(
     (_, row) = redis.xrange(keys.app_log(app.id), min="-", max="+", count=1)[0]
     redis.xadd(keys.app_log(app.id), row)
     assert actions(services, principal.organization_id).count("app.created") == 1
+
+
+def test_reading_while_an_app_is_made_does_not_forget_it(
+    services: Services, principal: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = services.stores.apps.create
+
+    def read_and_create(*args: object, **options: object) -> None:
+        services.audit.keep_up(principal.organization_id)
+        create(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(
+        type(services.stores.apps), "create", lambda _self, *a, **o: read_and_create(*a, **o)
+    )
+    services.apps.create(principal, "App")
+    services.deployments.create(principal, "App", "Beta")
+    assert actions(services, principal.organization_id)[-2:] == [
+        "app.created",
+        "deployment.created",
+    ]
+
+
+def test_entries_of_many_logs_are_in_the_order_of_their_times(
+    services: Services, principal: Principal, clock: FakeClock
+) -> None:
+    for number in range(250):
+        services.apps.create(principal, f"App{number}", deployments=())
+        clock.advance(1)
+        time.sleep(0.001)
+        if number % 50 == 0:
+            services.tokens.create(principal, name=f"T{number}", created_by="test")
+    times = [entry.event.at_ms for entry in entries(services, principal.organization_id)]
+    assert len(times) == 257
+    assert times == sorted(times, reverse=True)
+
+
+def test_an_app_that_moved_is_logged_where_it_was_and_where_it_is_or_not_at_all(
+    services: Services, principal: Principal, bob: Principal
+) -> None:
+    """What was decided on before the move is refused after it."""
+    services.apps.create(principal, "App")
+    app = services.apps.get(principal, "App").app
+    services.apps.transfer(principal, "App", "bob@example.com")
+    carol = services.accounts.create_user("carol@example.com").user
+    teller = Teller(system_clock)
+    event = teller.about_app(principal, Action.COLLABORATOR_ADDED, app)
+    deployment = services.stores.deployments.get(app, "Staging")
+    stores = services.stores
+    late: list[Callable[[], object]] = [
+        lambda: stores.apps.add_collaborator(app, carol.id, Permission.OWNER, event=event),
+        lambda: stores.apps.delete(app, event=event),
+        lambda: stores.deployments.rename(app, deployment, "Other", event=event),
+        lambda: stores.deployments.delete(app, deployment, event=event),
+        lambda: stores.releases.change(
+            app.id, deployment.id, lambda _: Change(cleared=True), tell=lambda _: event
+        ),
+    ]
+    for act in late:
+        with pytest.raises(NotFoundError):
+            act()
+    assert actions(services, principal.organization_id)[-1] == "app.transferred"
+    assert services.apps.get(bob, "App").app.deployments.keys() == {"Production", "Staging"}
+
+
+@pytest.mark.parametrize("cut", ["newest", "oldest", "all", "oldest after it was kept a while"])
+def test_a_chain_that_was_cut_shows(
+    services: Services, principal: Principal, redis: StoreClient, clock: FakeClock, cut: str
+) -> None:
+    organization = principal.organization_id
+    services.apps.create(principal, "Old")
+    if cut == "oldest after it was kept a while":
+        entries(services, organization)
+        clock.advance(366 * 86_400)
+    for number in range(4):
+        services.apps.create(principal, f"App{number}")
+    length = services.audit.verify(organization).length
+    chain = keys.audit(organization)
+    rows = redis.xrange(chain, min="-", max="+", count=100)
+    gone = {"newest": rows[-1:], "all": rows}.get(cut, rows[:1])
+    for row_id, _ in gone:
+        redis.xdel(chain, row_id)  # type: ignore[attr-defined]
+    with pytest.raises(ConflictError, match="tampered"):
+        services.audit.verify(organization)
+    assert length == len(rows)
 
 
 @pytest.mark.parametrize("tamper", ["change", "remove", "insert"])
@@ -148,18 +248,18 @@ def test_old_entries_leave_and_the_rest_still_verifies(
     clock.advance(366 * 86_400)
     services.apps.create(principal, "New")
     assert [entry.event.app for entry in entries(services, principal.organization_id)] == ["New"]
-    assert services.audit.verify(principal.organization_id) == 1
+    assert services.audit.verify(principal.organization_id).length == 1
 
 
 def test_when_all_entries_are_old_all_leave_and_numbers_go_on(
     services: Services, principal: Principal, clock: FakeClock
 ) -> None:
     services.apps.create(principal, "Old")
-    assert len(entries(services, principal.organization_id)) == 2
+    assert len(entries(services, principal.organization_id)) == 3
     clock.advance(366 * 86_400)
     assert entries(services, principal.organization_id) == []
     services.apps.create(principal, "New")
-    assert [entry.sequence for entry in entries(services, principal.organization_id)] == [3]
+    assert [entry.sequence for entry in entries(services, principal.organization_id)] == [4]
 
 
 def test_housekeeping_folds_every_organization(
@@ -167,8 +267,8 @@ def test_housekeeping_folds_every_organization(
 ) -> None:
     services.apps.create(bob, "App")
     services.audit.keep_up_all()
-    assert redis.hget(keys.audit_head(principal.organization_id), "seq") == "1"
-    assert redis.hget(keys.audit_head(bob.organization_id), "seq") == "2"
+    assert redis.hget(keys.audit_head(principal.organization_id), "seq") == "2"
+    assert redis.hget(keys.audit_head(bob.organization_id), "seq") == "3"
 
 
 def test_pages_go_on_where_the_last_one_ended(services: Services, principal: Principal) -> None:
@@ -176,4 +276,4 @@ def test_pages_go_on_where_the_last_one_ended(services: Services, principal: Pri
         services.apps.create(principal, f"App{number}", deployments=())
     first = services.audit.read(principal.organization_id, count=4)
     rest = services.audit.read(principal.organization_id, before=first[-1].sequence, count=4)
-    assert [e.sequence for e in first + rest] == [6, 5, 4, 3, 2, 1]
+    assert [e.sequence for e in first + rest] == [7, 6, 5, 4, 3, 2, 1]

@@ -17,7 +17,6 @@ from codepush.domain.ids import (
     AppId,
     BlobKey,
     DeploymentKey,
-    OrganizationId,
     PackageHash,
     TokenId,
     UserId,
@@ -81,9 +80,9 @@ def target(services: Services, principal: Principal) -> tuple[App, Deployment]:
     return services.deployments.get(principal, "App", "Staging")
 
 
-def told(change: Change) -> Event:
+def telling(app: App) -> Callable[[Change], Event]:
     actor = Actor(UserId("u"), "alice@example.com", TokenId("t"), "token", "127.0.0.1")
-    return Event(new_id(), Action.DEPLOYMENT_RELEASED, 1, OrganizationId("o"), actor)
+    return lambda _: Event(new_id(), Action.DEPLOYMENT_RELEASED, 1, app.organization_id, actor)
 
 
 def add(services: Services, target: tuple[App, Deployment], number: int) -> Release:
@@ -92,7 +91,9 @@ def add(services: Services, target: tuple[App, Deployment], number: int) -> Rele
     def decide(history: History) -> Change:
         return rules.add_release(history, release, limit=500)
 
-    change = services.stores.releases.change(target[0].id, target[1].id, decide, tell=told)
+    change = services.stores.releases.change(
+        target[0].id, target[1].id, decide, tell=telling(target[0])
+    )
     assert change.added is not None
     return change.added
 

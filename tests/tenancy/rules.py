@@ -31,6 +31,7 @@ class Actor:
 
 _OWNER = ("owner", Role.OWNER, Permission.OWNER)
 ANONYMOUS, STRANGER = "anonymous", "stranger"
+MAKER_ELSEWHERE = "removed maker of the app, token for another organization"
 ACTORS = {
     ANONYMOUS: Actor("", works=False),
     STRANGER: Actor("stranger"),
@@ -51,8 +52,13 @@ ACTORS = {
     "owner, token for another app": Actor("owner", Role.OWNER, None, app="Other"),
     # The app is not of that organization, nor shared with the admin.
     "admin, token for another organization": Actor("admin", Role.ADMIN, organization="Second"),
+    # With a token from before.
+    "removed member": Actor("gone", works=False),
+    "removed member, by half": Actor("lost", works=False),
+    "removed maker of the app": Actor("maker", works=False),
+    MAKER_ELSEWHERE: Actor("maker", organization="Makers"),
 }
-FEW = (ANONYMOUS, STRANGER, "owner")
+FEW = (ANONYMOUS, STRANGER, "owner", "removed member")
 """Enough for what does not look at tokens: checking a password is slow on purpose."""
 
 

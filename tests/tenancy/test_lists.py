@@ -26,6 +26,8 @@ def apps(_: World, actor: Actor) -> set[str]:
 
 
 def organizations(_: World, actor: Actor) -> set[str]:
+    if actor.user == "maker":
+        return {email("maker"), "Makers"}  # a home of their own, now that Acme is none
     if not actor.role:
         return {email(actor.user)}
     return {"Acme", "Second"} if actor.user in {"owner", "admin"} else {"Acme"}

@@ -16,8 +16,9 @@ from codepush.domain.models import Principal
 from codepush.domain.permissions import Role
 from codepush.domain.releasing import ReleaseOverrides
 from codepush.services.webhooks import WebhookChanges
+from codepush.store import keys
 from tests.api_client import bundle
-from tests.tenancy.rules import ACTORS, Row
+from tests.tenancy.rules import ACTORS, MAKER_ELSEWHERE, Row
 
 if TYPE_CHECKING:
     from codepush.services.container import Services
@@ -28,6 +29,12 @@ ROLES = {
     "admin": Role.ADMIN,
     "spare": Role.DEVELOPER,
 }
+REMOVED = ("gone", "maker")
+"""Who were developers of Acme; the second of them made its app App."""
+
+HALF_REMOVED = "lost"
+"""Whose removal a crash cut short: the tokens are still there."""
+
 OUTSIDERS = ("stranger", "guest", "former", "heir", "extra")
 NAMESAKE = "namesake"
 """Somebody from elsewhere whose own app is called App, too."""
@@ -101,17 +108,28 @@ class World:
             home = self._user(name)
             self._services.apps.create(home, f"Home of {name}")
         self._services.apps.create(self._user(NAMESAKE), APP)
-        self._fill(owner)
-        self._second(owner, members["admin"])
+        self._services.apps.create(owner, "Other")
+        [_, maker] = [self._user(name, ORGANIZATION) for name in REMOVED]
+        lost = self._user(HALF_REMOVED, ORGANIZATION)
+        self._fill(maker)
+        self._organization("Second", members["admin"], "Elsewhere")
+        secret, _ = organizations.invite(members["admin"], "Second", email("owner"), Role.OWNER)
+        organizations.join(owner, secret)
+        self._organization("Makers", maker, "Home of maker")
         self.invitation, made = organizations.invite(
             owner, ORGANIZATION, email("somebody"), Role.VIEWER
         )
         self.invitation_id = made.id
+        self._issue_tokens()
+        for name in REMOVED:
+            organizations.remove_member(owner, ORGANIZATION, email(name))
+        self._client.hdel(keys.members(lost.organization_id), lost.user.id)
         wanted = WebhookChanges(url="https://example.com/hook")
         shown, _ = self._services.webhooks.create(owner, wanted)
         self.webhook_id = shown.webhook.id
         self.delivery_id = self._services.webhooks.ping(owner, self.webhook_id).id
-        self._issue_tokens()
+        self.token_names["maker"] = {MAKER_ELSEWHERE, "for Makers"}
+        self._add_tokens("maker", self._services.tokens.authenticate(self.tokens[MAKER_ELSEWHERE]))
 
     def _owner(self) -> Principal:
         """Let the owner register, who can then log in."""
@@ -128,6 +146,10 @@ class World:
         principal = self._services.tokens.authenticate(secret)
         self.tokens[name] = secret
         self.token_names[name] = {principal.token.name}
+        self._add_tokens(name, principal)
+        return principal
+
+    def _add_tokens(self, name: str, principal: Principal) -> None:
         for machine, is_session in (
             ("spare-key", False),
             ("laptop", True),
@@ -141,11 +163,9 @@ class World:
                 is_session=is_session,
             )
             self.token_names[name].add(token.name)
-        return principal
 
     def _fill(self, maker: Principal) -> None:
         services = self._services
-        services.apps.create(maker, "Other")
         services.apps.create(maker, APP, deployments=("Production",))
         services.deployments.create(maker, APP, "Staging", key="key-of-the-app")
         for text in ("1", "2"):
@@ -161,17 +181,14 @@ class World:
             services.apps.add_collaborator(maker, APP, email(name))
         services.apps.remove_collaborator(maker, APP, email("former"))
 
-    def _second(self, owner: Principal, admin: Principal) -> None:
-        """Make an organization of the owner, whose app the admin made."""
-        services = self._services
-        services.organizations.create(owner, "Second")
-        secret, _ = services.organizations.invite(owner, "Second", admin.user.email, Role.OWNER)
-        services.organizations.join(admin, secret)
-        token, made = services.tokens.create(
-            admin, name="for Second", created_by="test", organization="Second"
+    def _organization(self, name: str, maker: Principal, app: str) -> None:
+        """Let somebody make another organization, and an app in it."""
+        self._services.organizations.create(maker, name)
+        token, made = self._services.tokens.create(
+            maker, name=f"for {name}", created_by="test", organization=name
         )
-        self.token_names["admin"].add(made.name)
-        services.apps.create(services.tokens.authenticate(token), "Elsewhere")
+        self.token_names[maker.user.email.partition("@")[0]].add(made.name)
+        self._services.apps.create(self._services.tokens.authenticate(token), app)
 
     def _issue_tokens(self) -> None:
         first = dict(self.tokens)

@@ -1,15 +1,19 @@
 -- Append entries to an organization's audit chain and note how far a log was folded.
 -- KEYS: head, chain.
--- ARGV: sequence number the chain must end at, field of the cursor in the head, its old value or '',
---       its new value, then for each entry its JSON and its hash.
+-- ARGV: sequence number the chain must end at, number of logs that were read, for each of them the
+--       field of its cursor in the head, its old value or '' and its new value, then for each entry
+--       its JSON and its hash.
 -- Returns 1, or 0 where somebody else folded meanwhile.
 local seq = tonumber(redis.call('HGET', KEYS[1], 'seq') or '0')
 if seq ~= tonumber(ARGV[1]) then return 0 end
-if (redis.call('HGET', KEYS[1], ARGV[2]) or '') ~= ARGV[3] then return 0 end
-for i = 5, #ARGV, 2 do
+local first = 3 + 3 * tonumber(ARGV[2])
+for i = 3, first - 1, 3 do
+  if (redis.call('HGET', KEYS[1], ARGV[i]) or '') ~= ARGV[i + 1] then return 0 end
+end
+for i = first, #ARGV, 2 do
   seq = seq + 1
   redis.call('XADD', KEYS[2], string.format('%.0f-0', seq), 'e', ARGV[i], 'h', ARGV[i + 1])
   redis.call('HSET', KEYS[1], 'seq', string.format('%.0f', seq), 'hash', ARGV[i + 1])
 end
-redis.call('HSET', KEYS[1], ARGV[2], ARGV[4])
+for i = 3, first - 1, 3 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
 return 1

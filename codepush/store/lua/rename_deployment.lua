@@ -1,6 +1,7 @@
 -- Rename a deployment, and log it.
--- KEYS: deployments, deployment, log.  ARGV: id, old name, new name, event.
--- Returns 1, or 0 where it is gone or has another name by now, -1 where the new name is taken.
+-- KEYS: deployments, deployment, log, app.  ARGV: id, old name, new name, event, organization.
+-- Returns 1, or 0 where it is gone, its app has moved, or it has another name by now, -1 where the new name is taken.
+if redis.call('HGET', KEYS[4], 'organization_id') ~= ARGV[5] then return 0 end
 if redis.call('HGET', KEYS[1], ARGV[2]) ~= ARGV[1] then
   return redis.call('HGET', KEYS[1], ARGV[3]) == ARGV[1] and 1 or 0
 end

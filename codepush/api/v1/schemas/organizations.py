@@ -199,8 +199,15 @@ class AuditEntrySchema(AnswerSchema):
     """Something that happened in an organization."""
 
     sequence = fields.Integer(metadata=about("1, 2, 3 ... without a gap.", 42))
+    record = fields.String(
+        metadata=about("The entry as it was written down: JSON.", '{"action":"app.created"}')
+    )
     hash = fields.String(
-        metadata=about("SHA-256 over the hash of the entry before it, and this one.", "abc123...")
+        metadata=about(
+            "SHA-256, in hex, of the hash of the entry before it (nothing for the first), a line"
+            " break and `record`.",
+            "abc123...",
+        )
     )
     time = Instant(
         timespec="milliseconds", metadata=about("When it happened.", "2024-01-01T00:00:00.000Z")
@@ -226,6 +233,7 @@ class AuditEntrySchema(AnswerSchema):
         event = entry.event
         return {
             "sequence": entry.sequence,
+            "record": entry.record,
             "hash": entry.hash,
             "time": event.at_ms,
             "action": event.action,
