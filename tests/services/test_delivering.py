@@ -1,0 +1,303 @@
+"""Deliveries on a fake clock to a real receiver: outcomes, the schedule, order and fairness."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from standardwebhooks import Webhook as Verifier
+
+from codepush.domain.models import Principal
+from codepush.domain.webhooks import Delivery, Disabled, Status
+from codepush.net.addresses import AddressRules
+from codepush.net.client import Answer, Client
+from codepush.net.urls import UrlRules
+from codepush.services.calling import Calling
+from codepush.services.container import Services
+from codepush.services.delivering import Delivering
+from codepush.services.handing_on import HandingOn
+from codepush.services.vault import Vault
+from codepush.services.webhooks import WebhookChanges
+from codepush.settings import Settings, load_settings
+from tests.conftest import FakeClock
+from tests.webhooks import receiver as answers
+from tests.webhooks.receiver import Handler, Receiver
+
+DAY_S = 86_400
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    allowed = {"WEBHOOK_ALLOW_HTTP": "1", "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
+    loaded = load_settings({"CODEPUSH_ENV": "testing", **allowed})
+    return replace(
+        settings,
+        webhook_allow_http=loaded.webhook_allow_http,
+        webhook_allowed_networks=loaded.webhook_allowed_networks,
+    )
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as started:
+        yield started
+
+
+@dataclass
+class Setup:
+    services: Services
+    settings: Settings
+    principal: Principal
+    clock: FakeClock
+    receiver: Receiver
+
+    def hook(self, path: str, **wanted: Any) -> str:
+        url = f"{self.receiver.url}{path}"
+        shown, self.secret = self.services.webhooks.create(
+            self.principal, WebhookChanges(url=url, **wanted)
+        )
+        return shown.webhook.id
+
+    def deliver(self, timeout_s: float = 10.0, threads: int = 16) -> None:
+        rules = AddressRules(self.settings.webhook_allowed_networks)
+        client = Client(UrlRules(rules, allow_http=True), rules, timeout_s=timeout_s)
+        self.run(client, threads)
+        client.close()
+
+    def run(self, poster: Any, threads: int = 16, work_s: float = 60) -> None:
+        stores = self.services.stores
+        calling = Calling(
+            stores, Vault(self.settings.secret_keys), poster, self.clock, chance=lambda: 0.5
+        )
+        handing_on = HandingOn(stores, self.clock)
+        for organization_id in stores.agenda.all():
+            stores.agenda.bring_forward(organization_id, 0)
+        Delivering(stores, handing_on, calling, self.clock, threads=threads).run(work_s=work_s)
+
+    def deliveries(self, webhook_id: str) -> list[Delivery]:
+        """Oldest first."""
+        return self.services.webhooks.deliveries(
+            self.principal, webhook_id, after=None, count=2_000
+        )[::-1]
+
+    def create_apps(self, count: int) -> None:
+        for number in range(count):
+            self.services.apps.create(self.principal, f"App{number}", deployments=())
+
+
+@pytest.fixture
+def setup(
+    app: Flask, services: Services, settings: Settings, clock: FakeClock, receiver: Receiver
+) -> Setup:
+    made = services.accounts.create_user("ann@example.com", organization="Acme")
+    principal = services.tokens.authenticate(made.token)
+    return Setup(services, settings, principal, clock, receiver)
+
+
+def refusing(handler: Handler) -> None:
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code", "error", "disabled"),
+    [
+        (answers.status(200, b"thanks"), Status.DELIVERED, 200, "", None),
+        (answers.status(204), Status.DELIVERED, 204, "", None),
+        (answers.fifty_megabytes, Status.DELIVERED, 200, "", None),
+        (answers.late(0.2), Status.DELIVERED, 200, "", None),
+        (answers.dripping_body, Status.DELIVERED, 200, "", None),
+        (answers.status(500, b"sorry"), Status.WAITING, 500, "", None),
+        (answers.status(404), Status.WAITING, 404, "", None),
+        (answers.status(429), Status.WAITING, 429, "", None),
+        (answers.status(302, Location="/x"), Status.WAITING, 302, "Redirects", None),
+        (answers.status(410), Status.FAILED, 410, "", Disabled.GONE),
+        (answers.never, Status.WAITING, None, "no answer within", None),
+        (answers.dripping_headers, Status.WAITING, None, "no answer within", None),
+        (refusing, Status.WAITING, None, "connection failed", None),
+    ],
+)
+def test_outcomes(
+    setup: Setup,
+    answer: Callable[[Handler], None],
+    status: Status,
+    code: int | None,
+    error: str,
+    disabled: Disabled | None,
+) -> None:
+    webhook_id = setup.hook("/hook")
+    setup.receiver.answers["/hook"] = answer
+    setup.create_apps(1)
+    setup.deliver(timeout_s=1.0)
+    [delivery] = setup.deliveries(webhook_id)
+    [attempt] = delivery.attempts
+    assert (delivery.status, attempt.status) == (status, code)
+    assert error in attempt.error
+    assert bool(error) == bool(attempt.error)
+    assert len(attempt.answer) <= 4_096
+    shown = setup.services.webhooks.get(setup.principal, webhook_id).webhook
+    assert shown.disabled == disabled
+    assert (shown.failing_since_ms is None) == (status is Status.DELIVERED)
+    assert len(setup.receiver.at("/hook")) == 1
+    assert setup.receiver.at("/x") == []
+
+
+def test_each_attempt_is_signed_anew_under_the_same_id(setup: Setup) -> None:
+    setup.clock.now_ms = int(time.time() * 1_000)  # the package looks at the clock
+    setup.hook("/hook")
+    setup.receiver.answers["/hook"] = answers.status(503)
+    setup.create_apps(1)
+    setup.deliver()
+    setup.clock.advance(6)
+    setup.deliver()
+    first, second = setup.receiver.at("/hook")
+    for each in (first, second):
+        assert Verifier(setup.secret).verify(each.body, each.headers)["event"] == "app.created"
+    assert first.id == second.id
+    assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
+
+
+def test_the_schedule_is_kept_to_its_end_and_the_delivery_has_failed(setup: Setup) -> None:
+    webhook_id = setup.hook("/hook")
+    setup.receiver.answers["/hook"] = answers.status(500)
+    setup.create_apps(1)
+    waits = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+    for number, wait_s in enumerate(waits, 1):
+        setup.deliver()
+        assert len(setup.receiver.at("/hook")) == number
+        [delivery] = setup.deliveries(webhook_id)
+        assert delivery.next_at_ms
+        assert abs(delivery.next_at_ms - setup.clock.now_ms - wait_s * 1_000) < 1_000
+        setup.clock.advance(wait_s - 1)
+        setup.deliver()
+        assert len(setup.receiver.at("/hook")) == number, "too early"
+        setup.clock.advance(2)
+    setup.deliver()
+    [delivery] = setup.deliveries(webhook_id)
+    assert (delivery.status, delivery.next_at_ms, delivery.attempt_count) == (
+        Status.FAILED,
+        None,
+        10,
+    )
+    assert len({each.id for each in setup.receiver.at("/hook")}) == 1
+
+
+def test_retry_after_is_waited_for(setup: Setup) -> None:
+    webhook_id = setup.hook("/hook")
+    setup.receiver.answers["/hook"] = answers.status(429, Retry_After="120")
+    setup.create_apps(1)
+    setup.deliver()
+    [delivery] = setup.deliveries(webhook_id)
+    assert delivery.next_at_ms
+    assert delivery.next_at_ms - setup.clock.now_ms >= 119_000
+
+
+def test_after_five_days_of_failing_a_webhook_is_disabled_and_its_owners_see_it(
+    setup: Setup,
+) -> None:
+    webhook_id = setup.hook("/hook")
+    setup.receiver.answers["/hook"] = answers.status(500)
+    for day in range(6):
+        setup.services.apps.create(setup.principal, f"Day{day}", deployments=())
+        setup.deliver()
+        shown = setup.services.webhooks.get(setup.principal, webhook_id).webhook
+        assert shown.disabled == (Disabled.FAILING if day == 5 else None), day
+        setup.clock.advance(DAY_S + 1)
+    [entry] = setup.services.audit.read(setup.principal.organization_id, count=1)
+    assert (entry.event.action, entry.event.target) == ("webhook.disabled", webhook_id)
+    assert entry.event.details == {"reason": Disabled.FAILING.value}
+    # Nothing is sent any more, until it is enabled: then what waits comes.
+    before = len(setup.receiver.at("/hook"))
+    setup.deliver()
+    assert len(setup.receiver.at("/hook")) == before
+    setup.receiver.answers.clear()
+    setup.services.webhooks.enable(setup.principal, webhook_id)
+    setup.deliver()
+    assert len(setup.receiver.at("/hook")) > before
+
+
+def test_first_attempts_of_a_deployment_keep_their_order_also_when_some_fail(
+    setup: Setup,
+) -> None:
+    setup.hook("/hook", events=())
+
+    def sometimes(handler: Handler) -> None:
+        handler.answer(500 if len(setup.receiver.at("/hook")) % 3 else 200)
+
+    setup.receiver.answers["/hook"] = sometimes
+    app = setup.services.apps.create(setup.principal, "App")
+    for number in range(20):
+        email = f"user{number}@example.com"
+        setup.services.accounts.create_user(email)
+        setup.services.apps.add_collaborator(setup.principal, app.name, email)
+    for _ in range(8):
+        setup.deliver()
+        setup.clock.advance(400)
+    seen: dict[str, Any] = {}
+    for each in setup.receiver.at("/hook"):
+        seen.setdefault(each.id, each.json)
+    emails = [body["collaborator"]["email"] for body in seen.values() if "collaborator" in body]
+    assert emails == [f"user{number}@example.com" for number in range(20)]
+
+
+class Slow:
+    """Answers for some hosts at once; for others not before it is told to."""
+
+    def __init__(self) -> None:
+        self.posted: list[str] = []
+        self.at_once = 0
+        self.most_at_once = 0
+        self.fast = threading.Event()
+        self._lock = threading.Lock()
+
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        if "dead" in url:
+            with self._lock:
+                self.at_once += 1
+                self.most_at_once = max(self.most_at_once, self.at_once)
+            # A timeout, that lasts for as long as the fast one has something to get.
+            self.fast.wait(30)
+            with self._lock:
+                self.at_once -= 1
+            return Answer(500)
+        with self._lock:
+            self.posted.append(url)
+            if len(self.posted) == 100:
+                self.fast.set()
+        return Answer(200)
+
+
+def test_a_thousand_deliveries_to_a_dead_endpoint_do_not_hold_up_another(setup: Setup) -> None:
+    dead = setup.hook("/dead", events=())
+    for _ in range(1_000):
+        setup.services.webhooks.ping(setup.principal, dead)
+    good = setup.hook("/good", events=())
+    for number in range(100):
+        setup.services.apps.create(setup.principal, f"More{number}", deployments=())
+    poster = Slow()
+    setup.run(poster, threads=8, work_s=3)
+    # All hundred came while the first attempts at the dead one were still waiting.
+    assert poster.fast.is_set()
+    assert {each.status for each in setup.deliveries(good)} == {Status.DELIVERED}
+    assert poster.most_at_once <= 2
+
+
+def test_a_worker_that_is_gone_keeps_its_webhooks_for_some_seconds_only(setup: Setup) -> None:
+    webhook_id = setup.hook("/hook")
+    setup.create_apps(1)
+    stores, organization_id = setup.services.stores, setup.principal.organization_id
+    HandingOn(stores, setup.clock).keep_up(organization_id)
+    now_ms = setup.clock.now_ms
+    claim = stores.deliveries.claim
+    identifier = stores.webhooks.list_of(organization_id)[0].id
+    assert claim(
+        organization_id, identifier, "gone", now_ms=now_ms, until_ms=now_ms + 20_000, count=9
+    )
+    setup.deliver()
+    assert setup.receiver.at("/hook") == []
+    setup.clock.advance(21)
+    setup.deliver()
+    assert len(setup.receiver.at("/hook")) == 1
+    assert [each.status for each in setup.deliveries(webhook_id)] == [Status.DELIVERED]
