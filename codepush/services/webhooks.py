@@ -189,6 +189,8 @@ class Webhooks:
         self, principal: Principal, found: Webhook, changed: Webhook, action: Action
     ) -> None:
         if (found.disabled is None) != (changed.disabled is None):
+            # What happened until now is queued, or not, by how the webhook was until now.
+            self._handing_on.keep_up(found.organization_id)
             event = self._event(principal, action, changed)
             self._stores.webhooks.change(found, changed, event=event)
             self._wake(changed)

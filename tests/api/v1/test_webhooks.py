@@ -1,0 +1,193 @@
+"""Webhooks as their owners manage them. Deliveries themselves: tests/services, tests/server."""
+
+from dataclasses import replace
+
+import pytest
+
+from codepush.app import create_app
+from codepush.services.container import Services
+from codepush.settings import Settings
+from codepush.store.connection import StoreClient
+from tests.api.v1.client import SeedClient
+from tests.conftest import FakeClock
+
+URL = "https://example.com/hook?key=1"
+SPAN = {"since": "2025-06-15T00:00:00Z", "until": "2025-06-16T00:00:00+00:00"}
+
+
+def make(seed: SeedClient, **fields: object) -> str:
+    made = seed.post("/webhooks", {"url": URL, **fields})
+    return f"/webhooks/{made['webhook']['id']}"
+
+
+def events(seed: SeedClient, path: str) -> list[str]:
+    """Return what was queued for a webhook, oldest first."""
+    return [each["event"] for each in seed.get(f"{path}/deliveries")["deliveries"]][::-1]
+
+
+def test_a_webhook_is_made_read_changed_and_deleted(seed: SeedClient) -> None:
+    seed.add_app("App")
+    wanted = {"events": ["app.deleted"], "app": "app", "deployment": "Staging"}
+    made = seed.post("/webhooks", {"url": URL, "description": "CI", **wanted})
+    assert made["secret"].startswith("whsec_")
+    webhook = made["webhook"]
+    assert webhook | {"url": URL, "app": "App", "isEnabled": True} == webhook
+    path = f"/webhooks/{webhook['id']}"
+    assert seed.get(path)["webhook"] == webhook
+    assert seed.get("/webhooks")["webhooks"] == [webhook]
+    seed.patch("/apps/App", {"name": "Renamed"})
+    changed = seed.patch(path, {"events": [], "deployment": "", "description": ""})["webhook"]
+    assert (changed["events"], changed["deployment"], changed["app"]) == ([], None, "Renamed")
+    assert seed.patch(path, {"app": ""})["webhook"]["app"] is None
+    seed.delete(path)
+    assert seed.get("/webhooks")["webhooks"] == []
+    seed.refused(404, "GET", path)
+
+
+def test_secrets_are_shown_once_and_kept_encrypted(seed: SeedClient, redis: StoreClient) -> None:
+    made = seed.post("/webhooks", {"url": URL})
+    path = f"/webhooks/{made['webhook']['id']}"
+    rotated = seed.post(f"{path}/rotate-secret", expect=200)
+    assert rotated["secret"] != made["secret"]
+    shown = str([seed.get(path), seed.get("/webhooks"), seed.entries()])
+    stored = str(
+        [
+            redis.hgetall(key)
+            for key in redis.scan_iter("*:w:*")
+            if ":d:" not in key and not key.endswith((":queue", ":log"))
+        ]
+    )
+    for secret in (made["secret"], rotated["secret"]):
+        assert secret not in shown + stored
+    assert "key=1" not in stored
+
+
+@pytest.mark.parametrize("form", ["slack", "teams", "discord"])
+def test_the_url_of_a_chat_is_its_secret(seed: SeedClient, form: str) -> None:
+    made = seed.post("/webhooks", {"url": "https://chat.example.com/T0/secret", "format": form})
+    assert made["secret"] is None
+    assert made["webhook"]["url"] == "https://chat.example.com/…"
+    path = f"/webhooks/{made['webhook']['id']}"
+    assert "url" in seed.refused(409, "POST", f"{path}/rotate-secret")["message"]
+    seed.refused(400, "PATCH", path, {"format": "standard"})
+    assert "secret" not in str(seed.entries())
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.com/", "https://10.0.0.1/", "https://u:p@example.com/", "nonsense"]
+)
+def test_a_url_that_may_not_be_called_is_refused(seed: SeedClient, url: str) -> None:
+    error = seed.refused(400, "POST", "/webhooks", {"url": url})
+    assert error["details"]["parameter"] == "url"
+    assert seed.get("/webhooks")["webhooks"] == []
+
+
+def test_there_are_at_most_100_webhooks(seed: SeedClient) -> None:
+    for _ in range(100):
+        make(seed)
+    assert "100" in seed.refused(409, "POST", "/webhooks", {"url": URL})["message"]
+
+
+def test_what_happens_is_queued_for_those_who_want_it(seed: SeedClient) -> None:
+    seed.add_app("Before")
+    everything = make(seed)
+    releases = make(seed, events=["deployment.released", "rollout.completed"])
+    staging = make(seed, deployment="Staging")
+    seed.add_app("App")
+    ours = make(seed, app="App")
+    seed.release(rollout=50)
+    seed.patch("/apps/App/deployments/Staging/releases/v1", {"rollout": 100})
+    seed.post("/apps/App/deployments/Staging/promote", {"to": "Production"})
+    seed.delete("/apps/App")
+    staged = ["deployment.released", "release.updated", "rollout.completed"]
+    told = [*staged, "deployment.promoted", "app.deleted"]
+    assert events(seed, everything) == ["app.created", *told]
+    assert events(seed, ours) == told
+    assert events(seed, releases) == ["deployment.released", "rollout.completed"]
+    assert events(seed, staging) == staged
+
+
+def test_while_disabled_nothing_is_queued_and_replay_brings_it(seed: SeedClient) -> None:
+    path = make(seed)
+    seed.add_app("One")
+    assert seed.post(f"{path}/disable", expect=200)["webhook"]["isEnabled"] is False
+    seed.add_app("Two")
+    assert events(seed, path) == ["app.created"]
+    for act in ("ping", "replay"):
+        seed.refused(409, "POST", f"{path}/{act}", SPAN if act == "replay" else {})
+    seed.post(f"{path}/enable", expect=200)
+    first = seed.get(f"{path}/deliveries")["deliveries"]
+    assert seed.post(f"{path}/replay", SPAN, 200) == {"queued": 2}
+    after = seed.get(f"{path}/deliveries")["deliveries"]
+    assert len(after) == 2
+    assert first[0]["id"] in {each["id"] for each in after}
+    assert seed.post(f"{path}/replay", SPAN, 200) == {"queued": 2}
+    assert len(events(seed, path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "parameter"),
+    [
+        ("2025-06-15T00:00:00Z", "2025-06-15T00:00:00Z", "until"),
+        ("2025-01-01T00:00:00Z", "2025-06-15T00:00:00Z", "since"),
+        ("yesterday", "2025-06-15T00:00:00Z", "since"),
+    ],
+)
+def test_a_time_that_cannot_be_replayed_is_refused(
+    seed: SeedClient, since: str, until: str, parameter: str
+) -> None:
+    path = make(seed)
+    body = {"since": since, "until": until}
+    error = seed.refused(400, "POST", f"{path}/replay", body)
+    assert error["details"]["parameter"] == parameter
+
+
+def test_deliveries_come_in_pages_and_are_sent_again(seed: SeedClient) -> None:
+    path = make(seed)
+    made = [seed.post(f"{path}/ping")["delivery"]["id"] for _ in range(5)]
+    first = seed.get(f"{path}/deliveries", limit=3)
+    rest = seed.get(f"{path}/deliveries", limit=3, cursor=first["nextCursor"])
+    listed = [each["id"] for each in first["deliveries"] + rest["deliveries"]]
+    assert sorted(listed) == sorted(made)
+    again = seed.post(f"{path}/deliveries/{made[0]}/redeliver", expect=200)["delivery"]
+    assert (again["id"], again["status"]) == (made[0], "waiting")
+    details = seed.get(f"{path}/deliveries/{made[0]}")
+    assert (details["payload"]["event"], details["request"]) == ("ping", None)
+    seed.refused(404, "POST", f"{path}/deliveries/msg_unknown/redeliver")
+
+
+def test_another_organization_is_told_nothing(seed: SeedClient, bob: SeedClient) -> None:
+    path = make(seed)
+    bobs = make(bob)
+    seed.add_app("App")
+    assert events(seed, path) == ["app.created"]
+    assert events(bob, bobs) == []
+    bob.refused(404, "GET", path)
+    bob.refused(404, "POST", "/webhooks", {"url": URL, "app": "App"})
+
+
+def test_without_a_key_webhooks_say_what_to_set(
+    settings: Settings, seed: SeedClient, clock: FakeClock
+) -> None:
+    app = create_app(replace(settings, secret_keys=()), clock)
+    client = SeedClient(app, seed.token)
+    error = client.refused(503, "POST", "/webhooks", {"url": URL})
+    assert "SECRET_KEY" in error["message"]
+
+
+def test_old_deliveries_leave_and_secrets_follow_the_newest_key(
+    settings: Settings, seed: SeedClient, services: Services, clock: FakeClock
+) -> None:
+    path = make(seed)
+    seed.post(f"{path}/ping")
+    clock.advance(31 * 86_400)
+    services.webhooks.keep_up_all()
+    assert events(seed, path) == []
+    new = "another key that is long enough for everybody"
+    both = create_app(replace(settings, secret_keys=(new, *settings.secret_keys)), clock)
+    both.extensions["codepush"].webhooks.keep_up_all()
+    alone = create_app(replace(settings, secret_keys=(new,)), clock)
+    [shown] = alone.extensions["codepush"].webhooks._show(
+        services.stores.webhooks.list_of(services.stores.agenda.all()[0])
+    )
+    assert shown.url == URL
