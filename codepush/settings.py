@@ -58,6 +58,10 @@ class Settings:
     quota_address_per_hour: int
     quota_device_per_minute: int
     quota_redis_url: str
+    device_days: int
+    series_hourly_days: int
+    series_daily_days: int
+    cdn_max_age_s: int
     trusted_proxies: int
     secret_keys: tuple[str, ...] = field(repr=False)
     webhook_allow_http: bool
@@ -145,6 +149,10 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         quota_redis_url=_redis_url(
             values, "QUOTA_REDIS_URL", "Leave it unset to count in the server's own store."
         ),
+        device_days=_integer(values, "DEVICE_DAYS", 1, 3_650),
+        series_hourly_days=_integer(values, "SERIES_HOURLY_DAYS", 1, 366),
+        series_daily_days=_integer(values, "SERIES_DAILY_DAYS", 1, 3_660),
+        cdn_max_age_s=_integer(values, "CDN_MAX_AGE_S", 0, 31_536_000),
         trusted_proxies=_integer(values, "TRUSTED_PROXIES", 0, 16),
         secret_keys=_secret_keys(values, "SECRET_KEY"),
         webhook_allow_http=_choice(values, "WEBHOOK_ALLOW_HTTP", ("0", "1")) == "1",

@@ -77,6 +77,17 @@ QUOTA_DEVICE_PER_MINUTE = "0"
 # with it, so it need not keep anything on a disk. Empty: the server's own store.
 QUOTA_REDIS_URL = ""
 
+# Days after which a device that reported nothing is no longer known, nor counted as active.
+DEVICE_DAYS = "90"
+
+# Days for which metrics are kept by the hour, and by the day.
+SERIES_HOURLY_DAYS = "14"
+SERIES_DAILY_DAYS = "400"
+
+# Seconds that a CDN in front may keep answers to update checks that every device gets; 0: it must
+# ask each time whether they still hold.
+CDN_MAX_AGE_S = "0"
+
 # Number of reverse proxies in front whose X-Forwarded-* headers are believed.
 TRUSTED_PROXIES = "0"
 

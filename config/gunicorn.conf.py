@@ -26,7 +26,7 @@ proc_name = "codepush"
 
 # Each process loads the application after the fork: its Redis connections and threads are its own.
 preload_app = False
-worker_class = "codepush.server.threads.PatientWorker"
+worker_class = "codepush.edge.worker.EdgeWorker"
 workers = _settings.web_concurrency
 threads = _settings.web_threads
 

@@ -103,6 +103,9 @@ SEED = {
     "PATCH /apps/<appName>/deployments/<deploymentName>": Row(OWN, 200, {"name": "Beta"}),
     "DELETE /apps/<appName>/deployments/<deploymentName>": Row(OWN),
     "GET /apps/<appName>/deployments/<deploymentName>/metrics": Row(READ),
+    "GET /apps/<appName>/deployments/<deploymentName>/metrics/hours": Row(READ),
+    "GET /apps/<appName>/deployments/<deploymentName>/metrics/days": Row(READ),
+    "GET /apps/<appName>/deployments/<deploymentName>/releases/<label>/failures": Row(READ),
     "POST /apps/<appName>/deployments/<deploymentName>/release": Row(RELEASE, 201, bundle("3")),
     "POST /apps/<appName>/deployments/<deploymentName>/promote": Row(
         RELEASE, 201, {"to": "Production"}

@@ -3,11 +3,21 @@
 import hashlib
 import re
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from codepush.domain.ids import DeploymentKey
 
 _LABEL = re.compile(r"v([1-9][0-9]{0,8})")
+
+
+class Outcome(IntEnum):
+    """What became of a report."""
+
+    UNKNOWN_LABEL = -1
+    UNKNOWN_DEPLOYMENT = 0
+    COUNTED = 1
+    REPEATED = 2
+    THERE_ALREADY = 3
 
 
 class Happening(StrEnum):
@@ -28,6 +38,7 @@ class Report:
         client_unique_id: Who says so, or "" from very old SDKs.
         previous_key: Key of the deployment that the device ran before, if it was another.
         fingerprint: Tells an identical report from a different one.
+        reason: Why it failed, in the words of the device, or "".
     """
 
     happening: Happening
@@ -37,6 +48,7 @@ class Report:
     client_unique_id: str = ""
     previous_key: DeploymentKey | None = None
     fingerprint: str = ""
+    reason: str = ""
 
     @property
     def number(self) -> int | None:
@@ -52,6 +64,21 @@ class Report:
     def device(self) -> str:
         """A digest of the device's id, "" for an unnamed one; ids themselves are not stored."""
         return digest(self.client_unique_id) if self.client_unique_id else ""
+
+    def leaves(self, outcome: Outcome) -> DeploymentKey | None:
+        """Return the key of the deployment that the device runs no more; None if there is none.
+
+        Also when the report was counted before: the process may have died between the two steps.
+        Only while the device is still here, since it may have gone back to the other one.
+        """
+        if (
+            outcome not in {Outcome.COUNTED, Outcome.THERE_ALREADY}
+            or self.happening is not Happening.RUNS
+            or not self.client_unique_id
+            or self.previous_key == self.key
+        ):
+            return None
+        return self.previous_key
 
 
 def label_number(label: str) -> int:

@@ -1,13 +1,21 @@
 """How the two generations of SDKs spell what they ask and are told."""
 
+from collections.abc import Callable
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, pre_load, validate
 
+from codepush.domain.ids import BlobKey
 from codepush.domain.update_check import UpdateAnswer
-from codepush.web.context import package_url
 
-_LONGEST = 1_000
+LONGEST = 1_000
+"""Characters of any field of a report."""
+
+UrlOf = Callable[[BlobKey], str]
+"""Gives the address that a device downloads a package from."""
+
+Speller = Callable[[UpdateAnswer, UrlOf], dict[str, Any]]
+"""Gives an answer in the words of a generation of SDKs."""
 
 # Attribute, then its names in SDK 2 (camelCase) and in SDK 3 and 4 (snake_case).
 _PARAMETERS = {
@@ -20,6 +28,7 @@ _PARAMETERS = {
     "status": "status",
     "previous_label_or_app_version": "previousLabelOrAppVersion",
     "previous_deployment_key": "previousDeploymentKey",
+    "error": "error",
 }
 
 
@@ -40,27 +49,28 @@ class ReportSchema(Schema):
 
         unknown = EXCLUDE
 
-    deployment_key = fields.String(allow_none=True, validate=validate.Length(max=_LONGEST))
-    app_version = fields.String(allow_none=True, validate=validate.Length(max=_LONGEST))
-    label = fields.String(allow_none=True, validate=validate.Length(max=_LONGEST))
-    status = fields.String(allow_none=True, validate=validate.Length(max=_LONGEST))
-    client_unique_id = fields.String(allow_none=True, validate=validate.Length(max=_LONGEST))
+    deployment_key = fields.String(allow_none=True, validate=validate.Length(max=LONGEST))
+    app_version = fields.String(allow_none=True, validate=validate.Length(max=LONGEST))
+    label = fields.String(allow_none=True, validate=validate.Length(max=LONGEST))
+    status = fields.String(allow_none=True, validate=validate.Length(max=LONGEST))
+    client_unique_id = fields.String(allow_none=True, validate=validate.Length(max=LONGEST))
     previous_label_or_app_version = fields.String(
-        allow_none=True, validate=validate.Length(max=_LONGEST)
+        allow_none=True, validate=validate.Length(max=LONGEST)
     )
-    previous_deployment_key = fields.String(allow_none=True, validate=validate.Length(max=_LONGEST))
+    previous_deployment_key = fields.String(allow_none=True, validate=validate.Length(max=LONGEST))
+    error = fields.Raw(allow_none=True)
 
     @pre_load
     def _spell(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
         return either_spelling(data)
 
 
-def camel_case(answer: UpdateAnswer) -> dict[str, Any]:
+def camel_case(answer: UpdateAnswer, url_of: UrlOf) -> dict[str, Any]:
     """Return an answer as SDK 2 reads it."""
     release, download = answer.release, answer.download
     return {
         "updateInfo": {
-            "downloadURL": package_url(download.blob_key) if download else "",
+            "downloadURL": url_of(download.blob_key) if download else "",
             "description": release.description if release else "",
             "isAvailable": release is not None,
             "isMandatory": answer.is_mandatory,
@@ -76,12 +86,12 @@ def camel_case(answer: UpdateAnswer) -> dict[str, Any]:
     }
 
 
-def snake_case(answer: UpdateAnswer) -> dict[str, Any]:
+def snake_case(answer: UpdateAnswer, url_of: UrlOf) -> dict[str, Any]:
     """Return an answer as SDK 3 and 4 read it."""
     release, download = answer.release, answer.download
     return {
         "update_info": {
-            "download_url": package_url(download.blob_key) if download else "",
+            "download_url": url_of(download.blob_key) if download else "",
             "description": release.description if release else "",
             "is_available": release is not None,
             "is_mandatory": answer.is_mandatory,

@@ -24,3 +24,10 @@ def collect_blobs() -> None:
     outcome = services().collection.run()
     if outcome.deleted:
         log.info("deleted %d unused packages, %d bytes", outcome.deleted, outcome.size)
+
+
+def expire_metrics() -> None:
+    """Let go of devices that have said nothing for long, and of old series."""
+    count = services().metrics.expire_all()
+    if count:
+        log.info("let go of %d devices that have reported nothing for long", count)

@@ -21,6 +21,7 @@ JOBS = {
     NIGHTLY_S: (
         "codepush.jobs.housekeeping.repair_packages",
         "codepush.jobs.housekeeping.collect_blobs",
+        "codepush.jobs.housekeeping.expire_metrics",
     ),
 }
 """By the seconds between two turns. The first worker ever has its turn at once."""

@@ -4,7 +4,7 @@ from codepush.domain.errors import InvalidParameterError, NotFoundError
 from codepush.domain.ids import DeploymentKey
 from codepush.domain.names import is_deployment_key
 from codepush.domain.semver import InvalidVersionError, normalize_app_version, parse_version
-from codepush.domain.update_check import UpdateAnswer, UpdateRequest
+from codepush.domain.update_check import UpdateAnswer, UpdateDecision, UpdateRequest
 from codepush.services.packages_wanted import PackagesWanted
 from codepush.services.snapshot import Prepared, Snapshot
 
@@ -28,46 +28,21 @@ class Acquisition:
         self._snapshot = snapshot
         self._wanted = wanted
 
-    def check(
-        self,
-        key: str,
-        app_version: str,
-        *,
-        package_hash: str = "",
-        label: str = "",
-        is_companion: bool = False,
-        client_unique_id: str = "",
-    ) -> UpdateAnswer:
-        """Return what a device should do.
-
-        Args:
-            key: Deployment key.
-            app_version: The device's binary version, e.g. ``1.5``.
-            package_hash: Hash of the package it runs, or "".
-            label: Label of the package it runs, or "".
-            is_companion: Whether it ignores binary versions.
-            client_unique_id: Decides about rollouts; "" waits for the full one.
+    def decide(self, key: str, request: UpdateRequest) -> tuple[Prepared, UpdateDecision]:
+        """Return the deployment that a key leads to, and what to tell devices that say ``request``.
 
         Raises:
-            InvalidParameterError: The key or version has no sound form.
             NotFoundError: No deployment has this key.
         """
-        if not is_deployment_key(key):
-            raise InvalidParameterError(BAD_KEY, parameter="deployment_key", reason="Malformed")
-        try:
-            version = parse_version(normalize_app_version(app_version))
-        except InvalidVersionError as exc:
-            raise InvalidParameterError(
-                BAD_VERSION, parameter="app_version", reason="Not semver"
-            ) from exc
-        request = UpdateRequest(app_version, version, package_hash, label, is_companion)
         prepared = self.prepared(DeploymentKey(key))
-        answer = prepared.candidates.decide(request).answer_for(client_unique_id)
+        return prepared, prepared.candidates.decide(request)
+
+    def want_diff(self, prepared: Prepared, package_hash: str, answer: UpdateAnswer) -> None:
+        """Have a diff made where a device that asked could use one; to be done after answering."""
         if answer.release and answer.misses_diff:
             self._wanted.diff(
                 prepared.app_id, prepared.deployment_id, package_hash, answer.release.label
             )
-        return answer
 
     def prepared(self, key: DeploymentKey) -> Prepared:
         """Return the deployment that a key leads to.
@@ -79,6 +54,37 @@ class Acquisition:
         if found is None:
             raise unknown_key()
         return found
+
+
+def judge(
+    key: str,
+    app_version: str,
+    *,
+    package_hash: str = "",
+    label: str = "",
+    is_companion: bool = False,
+) -> UpdateRequest:
+    """Return what a device says of itself, if key and version have a sound form.
+
+    Args:
+        key: Deployment key.
+        app_version: The device's binary version, e.g. ``1.5``.
+        package_hash: Hash of the package it runs, or "".
+        label: Label of the package it runs, or "".
+        is_companion: Whether it ignores binary versions.
+
+    Raises:
+        InvalidParameterError: They have not.
+    """
+    if not is_deployment_key(key):
+        raise InvalidParameterError(BAD_KEY, parameter="deployment_key", reason="Malformed")
+    try:
+        version = parse_version(normalize_app_version(app_version))
+    except InvalidVersionError as exc:
+        raise InvalidParameterError(
+            BAD_VERSION, parameter="app_version", reason="Not semver"
+        ) from exc
+    return UpdateRequest(app_version, version, package_hash, label, is_companion)
 
 
 def unknown_key() -> NotFoundError:

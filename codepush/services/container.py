@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from codepush.domain.series import Period
 from codepush.domain.storage import BlobStorage
 from codepush.net.addresses import AddressRules
 from codepush.net.urls import UrlRules
@@ -18,6 +19,7 @@ from codepush.services.departures import Departures
 from codepush.services.deployments import Deployments
 from codepush.services.downloads import Downloads
 from codepush.services.handing_on import HandingOn
+from codepush.services.metrics import Metrics
 from codepush.services.organizations import Organizations
 from codepush.services.package_jobs import PackageJobs
 from codepush.services.packages_wanted import PackagesWanted
@@ -42,6 +44,7 @@ class Services:
 
     stores: Stores
     storage: BlobStorage
+    clock: Clock
     accounts: Accounts
     tokens: Tokens
     access: Access
@@ -56,6 +59,7 @@ class Services:
     snapshot: Snapshot
     acquisition: Acquisition
     reporting: Reporting
+    metrics: Metrics
     organizations: Organizations
     sessions: Sessions
     audit: Audit
@@ -87,6 +91,7 @@ def build_services(
     return Services(
         stores=stores,
         storage=storage,
+        clock=clock,
         accounts=accounts,
         tokens=tokens,
         access=access,
@@ -113,7 +118,17 @@ def build_services(
         collection=Collection(stores, storage, clock, settings.blob_grace),
         snapshot=snapshot,
         acquisition=acquisition,
-        reporting=Reporting(stores, acquisition, clock),
+        reporting=Reporting(stores, snapshot, clock),
+        metrics=Metrics(
+            stores,
+            deployments,
+            clock,
+            device_days=settings.device_days,
+            series_days={
+                Period.HOUR: settings.series_hourly_days,
+                Period.DAY: settings.series_daily_days,
+            },
+        ),
         organizations=organizations,
         sessions=Sessions(
             access,

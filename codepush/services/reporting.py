@@ -1,19 +1,20 @@
 """Takes what devices report of their installs."""
 
-from codepush.domain.reports import Happening, Report
-from codepush.services.acquisition import Acquisition, unknown_key
+from codepush.domain.reports import Outcome, Report
+from codepush.services.acquisition import unknown_key
 from codepush.services.clock import Clock
-from codepush.store.reports import Outcome
+from codepush.services.snapshot import Snapshot
+from codepush.store.reports import Leaving
 from codepush.store.stores import Stores
 
 
 class Reporting:
     """Reports, each counted once."""
 
-    def __init__(self, stores: Stores, acquisition: Acquisition, clock: Clock):
-        """Use ``stores``; find deployments through ``acquisition``."""
+    def __init__(self, stores: Stores, snapshot: Snapshot, clock: Clock):
+        """Use ``stores``; find deployments in ``snapshot``."""
         self._stores = stores
-        self._acquisition = acquisition
+        self._snapshot = snapshot
         self._clock = clock
 
     def report(self, report: Report) -> Outcome:
@@ -25,22 +26,15 @@ class Reporting:
         Raises:
             NotFoundError: No deployment has the report's key.
         """
-        address = self._stores.deployments.address(report.key)
-        if address is None:
+        prepared = self._snapshot.get(report.key)
+        if prepared is None:
             raise unknown_key()
-        outcome = self._stores.reports.count(*address, report, now_ms=self._clock())
+        now_ms = self._clock()
+        outcome = self._stores.reports.count(prepared.address, report, now_ms=now_ms)
         if outcome is Outcome.UNKNOWN_DEPLOYMENT:
             raise unknown_key()
-        # Also when it was counted before: the process may have died between the two steps. Only
-        # while the device is still here, since it may have gone back to the other one.
-        is_here = outcome in {Outcome.COUNTED, Outcome.THERE_ALREADY}
-        if is_here and report.happening is Happening.RUNS:
-            self._leave_previous(report)
-        return outcome
-
-    def _leave_previous(self, report: Report) -> None:
-        if not report.previous_key or report.previous_key == report.key or not report.device:
-            return
-        previous = self._stores.deployments.address(report.previous_key)
+        left = report.leaves(outcome)
+        previous = self._snapshot.get(left) if left else None
         if previous is not None:
-            self._stores.reports.leave(*previous, report.device)
+            self._stores.reports.count(previous.address, Leaving(report.device), now_ms=now_ms)
+        return outcome

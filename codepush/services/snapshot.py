@@ -67,6 +67,11 @@ class Prepared:
         self.is_used = True
         self.used_at = time.monotonic()
 
+    @property
+    def address(self) -> tuple[AppId, DeploymentId]:
+        """Where it is in the store."""
+        return self.app_id, self.deployment_id
+
 
 class Snapshot:
     """What this process holds. Safe to use from any thread."""

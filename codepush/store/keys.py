@@ -23,8 +23,10 @@ key (below ``cp:1:``)           type  contents                                  
 ``{a:APP}:d:DEP``               hash  name, key, version, label_seq, latest          deployment
 ``{a:APP}:d:DEP:releases``      hash  label number -> release JSON                   until cleared
 ``{a:APP}:d:DEP:counts``        hash  ``place|counter`` -> number                    until cleared
-``{a:APP}:d:DEP:devices``       hash  device digest -> device JSON                   until cleared
-``{a:APP}:d:DEP:seen``          zset  device digest by day of last report            until cleared
+``{a:APP}:d:DEP:devices``       hash  device digest -> device, as in ``report.lua``  DEVICE_DAYS
+``{a:APP}:d:DEP:seen``          zset  device digest by day of last report            DEVICE_DAYS
+``{a:APP}:d:DEP:series``        hash  ``period|label|counter`` -> change             SERIES_DAYS
+``{a:APP}:d:DEP:failures``      hash  label -> JSON of reasons of failures           until cleared
 ``{a:APP}:log``                 strm  events of the app, deleted or not              until folded
 ``{a:APP}:once:HASH``           str   first answer to an idempotent request          1 day
 ``{o:ORG}:log``                 strm  events of the organization itself              until folded
@@ -191,13 +193,23 @@ def counts(app_id: AppId, deployment_id: DeploymentId) -> str:
 
 
 def devices(app_id: AppId, deployment_id: DeploymentId) -> str:
-    """Hash: device digest -> device JSON."""
+    """Hash: device digest -> device, as ``lua/report.lua`` says."""
     return f"{deployment(app_id, deployment_id)}:devices"
 
 
 def seen(app_id: AppId, deployment_id: DeploymentId) -> str:
     """Sorted set: device digest by the day of its last report, counted from 1970."""
     return f"{deployment(app_id, deployment_id)}:seen"
+
+
+def series(app_id: AppId, deployment_id: DeploymentId) -> str:
+    """Hash: ``h482113|v7|installed`` -> change of a counter in an hour since 1970; days with d."""
+    return f"{deployment(app_id, deployment_id)}:series"
+
+
+def failures(app_id: AppId, deployment_id: DeploymentId) -> str:
+    """Hash: label -> JSON of the reasons of its failures, with their number and time."""
+    return f"{deployment(app_id, deployment_id)}:failures"
 
 
 def app_log(app_id: AppId) -> str:
@@ -285,12 +297,14 @@ def invitation(token_hash: TokenHash) -> str:
     return f"{ROOT}:{{i:{token_hash}}}:invitation"
 
 
-def metrics(app_id: AppId, deployment_id: DeploymentId) -> tuple[str, str, str]:
+def metrics(app_id: AppId, deployment_id: DeploymentId) -> tuple[str, ...]:
     """All keys that hold what devices reported, cleared together."""
     return (
         counts(app_id, deployment_id),
         devices(app_id, deployment_id),
         seen(app_id, deployment_id),
+        series(app_id, deployment_id),
+        failures(app_id, deployment_id),
     )
 
 

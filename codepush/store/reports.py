@@ -2,36 +2,51 @@
 
 The server's own record of a device decides where it was before, not the report. Per device and
 label an install, a download and a failure count once; a device's last eight reports are remembered,
-and an identical one changes nothing. Device ids are stored as 64-bit digests.
+and an identical one changes nothing. Device ids are stored as 64-bit digests. A device costs about
+350 bytes (``benchmarks/RESULTS.md``), until it has said nothing for ``DEVICE_DAYS``.
 """
 
 from collections import defaultdict
-from enum import IntEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
 
 from codepush.domain.ids import AppId, DeploymentId
 from codepush.domain.models import Counts
-from codepush.domain.reports import Report
+from codepush.domain.reports import Outcome, Report
+from codepush.domain.series import Change, Failure, Period
 from codepush.store import keys
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
 
 _MAX_COUNTERS = 10_000
-"""Binary versions are made up by devices; no new one is counted beyond this many counters."""
+"""Binary versions are made up by devices; beyond this many counters the rarest make room."""
 
-_MAX_LABELS = 64
-"""Labels remembered of a device for each kind of report; older ones are never reported again."""
+_MAX_LABEL_CHARS = 300
+"""About 64 labels are remembered of a device for each kind of report; older ones never come."""
 
-_MS_PER_DAY = 86_400_000
+_MAX_REASONS = 20
+_NEWEST_REASONS = 10
+_LONGEST_REASON = 200
+"""Of reasons for failures: kept of a label, those of them that are the newest, and characters."""
+
+_FINGERPRINT_CHARS = 12
+_MS_PER_HOUR = 3_600_000
+_EXPIRED_AT_ONCE = 500
+_MAX_BATCH = 500
+
+Address = tuple[AppId, DeploymentId]
 
 
-class Outcome(IntEnum):
-    """What became of a report."""
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A device that runs another deployment now, by the digest of its id."""
 
-    UNKNOWN_LABEL = -1
-    UNKNOWN_DEPLOYMENT = 0
-    COUNTED = 1
-    REPEATED = 2
-    THERE_ALREADY = 3
+    device: str
+
+
+Item = Report | Leaving
 
 
 class ReportStore:
@@ -42,42 +57,21 @@ class ReportStore:
         self._client = client
         self._scripts = scripts
 
-    def count(
-        self, app_id: AppId, deployment_id: DeploymentId, report: Report, *, now_ms: int
-    ) -> Outcome:
-        """Count one report in one atomic step."""
-        number = report.number
-        reply = self._scripts.run(
-            "report",
-            [
-                keys.deployment(app_id, deployment_id),
-                keys.releases(app_id, deployment_id),
-                *keys.metrics(app_id, deployment_id),
-            ],
-            [
-                report.happening.value,
-                "" if number is None else number,
-                report.place,
-                report.device,
-                report.fingerprint,
-                now_ms // _MS_PER_DAY,
-                _MAX_COUNTERS,
-                _MAX_LABELS,
-            ],
-        )
-        return Outcome(reply)
+    def count(self, address: Address, item: Item, *, now_ms: int) -> Outcome:
+        """Count one report, or let a device leave, in one atomic step."""
+        return self.count_many(address, [item], now_ms=now_ms)[0]
 
-    def leave(self, app_id: AppId, deployment_id: DeploymentId, device: str) -> None:
-        """Take a device off a deployment, since it runs another one now."""
-        self._scripts.run(
-            "leave",
-            [
-                keys.deployment(app_id, deployment_id),
-                keys.counts(app_id, deployment_id),
-                keys.devices(app_id, deployment_id),
-            ],
-            [device],
-        )
+    def count_many(self, address: Address, items: Sequence[Item], *, now_ms: int) -> list[Outcome]:
+        """Count reports of one deployment in their order, up to 500 in one atomic step.
+
+        A step whose answer was lost is tried again; what it had counted is then a repetition.
+        """
+        outcomes: list[Outcome] = []
+        for start in range(0, len(items), _MAX_BATCH):
+            batch = _encode(items[start : start + _MAX_BATCH], now_ms)
+            reply = self._scripts.run("report", _touched(address), [batch])
+            outcomes += [Outcome(each) for each in reply]
+        return outcomes
 
     def counts(self, app_id: AppId, deployment_id: DeploymentId) -> dict[str, Counts]:
         """Return the counts of each label and binary version that has any."""
@@ -86,3 +80,81 @@ class ReportStore:
             place, _, counter = field.rpartition("|")
             places[place][counter] = max(0, int(value))
         return {place: Counts(**counters) for place, counters in places.items()}
+
+    def changes(self, address: Address) -> list[Change]:
+        """Return how much the counters of each label changed in each period that is kept."""
+        found = []
+        for field, by in self._client.hgetall(keys.series(*address)).items():
+            when, label, counter = field.split("|")
+            found.append(Change(Period(when[0]), int(when[1:]), label, counter, int(by)))
+        return found
+
+    def forget_changes(self, address: Address, before_ms: Mapping[Period, int]) -> None:
+        """Drop the changes of each period that ended before a time."""
+        old = [
+            f"{each.period.value}{each.number}|{each.label}|{each.counter}"
+            for each in self.changes(address)
+            if (each.number + 1) * each.period.ms <= before_ms[each.period]
+        ]
+        for start in range(0, len(old), _EXPIRED_AT_ONCE):
+            self._client.hdel(keys.series(*address), *old[start : start + _EXPIRED_AT_ONCE])
+
+    def failures(self, address: Address, label: str) -> list[Failure]:
+        """Return why a release failed: the reasons that are kept, most frequent first."""
+        held = self._client.hget(keys.failures(*address), label)
+        found = [
+            Failure(reason, int(count), int(at_s) * 1_000)
+            for reason, count, at_s in orjson.loads(held or "[]")
+        ]
+        return sorted(found, key=lambda each: (-each.count, -each.last_at_ms, each.reason))
+
+    def expire(self, address: Address, *, now_ms: int, days: int) -> int:
+        """Let go of devices that have said nothing for so many days; return how many."""
+        hour = now_ms // _MS_PER_HOUR
+        day = hour // 24
+        touched = [
+            keys.counts(*address),
+            keys.devices(*address),
+            keys.seen(*address),
+            keys.series(*address),
+        ]
+        gone = 0
+        while True:
+            limits = [day - days - 1, hour, day, _EXPIRED_AT_ONCE]
+            found = int(self._scripts.run("expire_devices", touched, limits))
+            gone += found
+            if found < _EXPIRED_AT_ONCE:
+                return gone
+
+
+def _touched(address: Address) -> list[str]:
+    return [keys.deployment(*address), keys.releases(*address), *keys.metrics(*address)]
+
+
+def _encode(items: Sequence[Item], now_ms: int) -> str:
+    return orjson.dumps(
+        {
+            "hour": now_ms // _MS_PER_HOUR,
+            "now": now_ms // 1_000,
+            "counters": _MAX_COUNTERS,
+            "labels": _MAX_LABEL_CHARS,
+            "reasons": _MAX_REASONS,
+            "newest": _NEWEST_REASONS,
+            "reports": [_row(item) for item in items],
+        }
+    ).decode()
+
+
+def _row(item: Item) -> tuple[str | int, ...]:
+    if isinstance(item, Leaving):
+        return "leaves", 0, "", item.device, "", ""
+    # Zero is a binary version, and -1 a label that was never given.
+    number = item.number or -1 if item.label else 0
+    return (
+        item.happening.value,
+        number,
+        item.place,
+        item.device,
+        item.fingerprint[:_FINGERPRINT_CHARS],
+        item.reason[:_LONGEST_REASON],
+    )

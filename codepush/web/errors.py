@@ -75,6 +75,11 @@ _ROUTING = {
 }
 
 
+def plain_sentence(status: int) -> tuple[str, str]:
+    """Return code and sentence of what a server refuses by itself."""
+    return _ROUTING[status]
+
+
 def error_codes() -> dict[str, int]:
     """Return every code that an envelope may carry, with its status: a closed list."""
     codes = {code: status for status, (code, _) in _ROUTING.items()}

@@ -13,6 +13,7 @@ from codepush.app import create_app
 from codepush.domain.errors import NotFoundError
 from codepush.domain.ids import DeploymentKey
 from codepush.services import snapshot as module
+from codepush.services.acquisition import judge
 from codepush.services.container import Services
 from codepush.settings import Settings
 from codepush.store.connection import StoreClient
@@ -70,7 +71,8 @@ class Node:
         return found
 
     def label(self, key: str) -> str:
-        answer = self.services.acquisition.check(key, "1.0.0")
+        _, decision = self.services.acquisition.decide(key, judge(key, "1.0.0"))
+        answer = decision.settled
         return answer.release.label if answer.release else ""
 
 

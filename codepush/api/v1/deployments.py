@@ -8,9 +8,12 @@ from codepush.api.v1.schemas.deployments import (
     DeploymentCreateSchema,
     DeploymentListSchema,
     DeploymentPatchSchema,
+    FailuresSchema,
     MetricsListSchema,
+    SeriesSchema,
 )
 from codepush.domain.reports import label_number
+from codepush.domain.series import Period
 from codepush.web.auth import principal
 from codepush.web.context import services
 from codepush.web.paging import Page
@@ -77,3 +80,26 @@ def list_metrics(page: Page, app: str, deployment: str) -> dict[str, Any]:
     counts = services().deployments.metrics(principal(), app, deployment)
     rows = [(label_number(place), place, each) for place, each in counts.items()]
     return page.cut("metrics", rows, lambda row: (row[0], row[1]))
+
+
+@blueprint.serves("GET", f"{_ONE}/metrics/hours", SeriesSchema, is_paged=True)
+def list_hourly_metrics(page: Page, app: str, deployment: str) -> dict[str, Any]:
+    """List how each release fared in each hour in which anything changed, oldest first."""
+    return _series(page, app, deployment, Period.HOUR)
+
+
+@blueprint.serves("GET", f"{_ONE}/metrics/days", SeriesSchema, is_paged=True)
+def list_daily_metrics(page: Page, app: str, deployment: str) -> dict[str, Any]:
+    """List how each release fared on each day on which anything changed, oldest first."""
+    return _series(page, app, deployment, Period.DAY)
+
+
+def _series(page: Page, app: str, deployment: str, period: Period) -> dict[str, Any]:
+    found = services().metrics.series(principal(), app, deployment, period)
+    return page.cut("series", found, lambda each: (each.starts_at_ms, label_number(each.label)))
+
+
+@blueprint.serves("GET", f"{_ONE}/releases/<label>/failures", FailuresSchema)
+def list_failures(app: str, deployment: str, label: str) -> dict[str, Any]:
+    """List why a release failed on devices: the newest reasons and the most frequent."""
+    return {"failures": services().metrics.failures(principal(), app, deployment, label)}

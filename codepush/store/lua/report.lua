@@ -1,70 +1,187 @@
--- Count one report of a device, once.
--- KEYS: deployment, releases, counts, devices, seen.
--- ARGV: what happened (runs, downloaded or failed), label number or '' for a binary version, the
---       place as counted (label or version), device digest or '', report digest, day, most
---       counters a deployment may have, most labels and reports remembered of a device.
--- Returns 1 if it counted; 3 if it did not, but the device is at that place; 2 if neither; 0 where
--- the deployment is gone; -1 where the label is unknown.
-local what, number, place, device = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-if number ~= '' and redis.call('HEXISTS', KEYS[2], number) == 0 then return -1 end
+-- Count reports of devices on one deployment, each once, in the order given.
+-- KEYS: deployment, releases, counts, devices, seen, series, failures.
+-- ARGV: JSON with the hour since 1970 ('hour'), the time in s ('now'), most counters of a deployment
+--       ('counters'), most characters for labels remembered of a device ('labels'), most reasons kept of a label
+--       ('reasons') and those of them kept for being new ('newest'), and 'reports': each an array of
+--       what happened (runs, downloaded, failed or leaves), label number or 0 for a binary version,
+--       the place as counted (label or version), device digest or '', report digest (12 bytes), and
+--       why it failed or ''.
+-- Returns for each: 1 if it counted; 3 if it did not, but the device is at that place; 2 if neither;
+-- 0 where the deployment is gone; -1 where the label is unknown.
+local asked = cjson.decode(ARGV[1])
+local outcomes = {}
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  for i = 1, #asked.reports do outcomes[i] = 0 end
+  return outcomes
+end
+local day = string.format('%d', math.floor(asked.hour / 24))
+local FINGERPRINT = 12
+local KEPT = 8 * FINGERPRINT
 
-local function count(at, counter, by)
-  local field = at .. '|' .. counter
-  if by < 0 then
-    local now = tonumber(redis.call('HGET', KEYS[3], field) or '0')
-    if now + by <= 0 then redis.call('HDEL', KEYS[3], field) return end
+-- What this batch changes in counters: place -> counter -> by how much. Written at the end.
+local deltas = {}
+local function count(place, counter, by)
+  local at = deltas[place]
+  if not at then
+    at = {}
+    deltas[place] = at
   end
-  redis.call('HINCRBY', KEYS[3], field, by)
+  at[counter] = (at[counter] or 0) + by
 end
 
--- Binary versions come from devices: anybody can make one up, so their number is bounded.
-if number == '' and redis.call('HEXISTS', KEYS[3], place .. '|active') == 0
-    and redis.call('HLEN', KEYS[3]) >= tonumber(ARGV[7]) then
-  return -1
+local known = {}
+local function is_release(number)
+  if known[number] == nil then known[number] = redis.call('HEXISTS', KEYS[2], number) == 1 end
+  return known[number]
 end
 
-if device == '' then
-  if what == 'runs' and number == '' then return 2 end
-  count(place, what == 'runs' and 'installed' or what, 1)
-  return 1
-end
-
-local record = redis.call('HGET', KEYS[4], device)
-record = record and cjson.decode(record) or {place = '', reports = {}}
-
-local function remember(list, value, most)
-  list = record[list] or {}
-  for _, held in ipairs(list) do
-    if held == value then return false end
+-- Binary versions come from devices: anybody can make one up, so their number is bounded. Beyond
+-- that, a rare one makes room: a flood of them pushes out itself.
+local fresh = 0
+local function admit(version)
+  if deltas[version] or redis.call('HEXISTS', KEYS[3], version .. '|active') == 1 then
+    return true
   end
-  table.insert(list, value)
-  while #list > most do table.remove(list, 1) end
-  return list
+  if redis.call('HLEN', KEYS[3]) + fresh >= asked.counters then
+    local rarest, least
+    local sample = redis.call('HRANDFIELD', KEYS[3], 20, 'WITHVALUES')
+    for i = 1, #sample, 2 do
+      local place = string.match(sample[i], '^(.*)|active$')
+      local active = tonumber(sample[i + 1])
+      if place and not string.match(place, '^v[0-9]+$') and (not least or active < least) then
+        rarest, least = sample[i], active
+      end
+    end
+    if not rarest then return false end
+    redis.call('HDEL', KEYS[3], rarest)
+  end
+  fresh = fresh + 1
+  return true
 end
 
-local reports = remember('reports', ARGV[5], 8)
-redis.call('ZADD', KEYS[5], ARGV[6], device)
-if not reports then return record.place == place and 3 or 2 end
-record.reports = reports
+local function remembers(fingerprints, wanted)
+  for at = 1, #fingerprints, FINGERPRINT do
+    if string.sub(fingerprints, at, at + FINGERPRINT - 1) == wanted then return true end
+  end
+  return false
+end
 
-local changed = false
-if what == 'runs' then
-  if record.place ~= place then
-    changed = true
-    if record.place ~= '' then count(record.place, 'active', -1) end
-    count(place, 'active', 1)
-    record.place = place
-  end
-  what = 'installed'
+-- Return the labels that something was reported of, such as ',3,12,', with one more; nil where it is
+-- there.
+local function with(labels, number)
+  local text = ',' .. number .. ','
+  if string.find(labels, text, 1, true) then return nil end
+  labels = labels .. (labels == '' and text or number .. ',')
+  while #labels > asked.labels do labels = string.match(labels, '^,[^,]*(,.*)$') end
+  return labels
 end
-if number ~= '' then
-  local labels = remember(what, tonumber(number), tonumber(ARGV[8]))
-  if labels then
-    changed = true
-    record[what] = labels
-    count(place, what, 1)
+
+-- Keep why something failed: the newest reasons, and of the others the most frequent.
+local failures = {}
+local function note(place, reason)
+  if reason == '' then return end
+  local list = failures[place]
+  if not list then
+    local held = redis.call('HGET', KEYS[7], place)
+    list = held and cjson.decode(held) or {}
+    failures[place] = list
+  end
+  for i = 1, #list do
+    if list[i][1] == reason then
+      local one = table.remove(list, i)
+      list[#list + 1] = {reason, one[2] + 1, asked.now}
+      return
+    end
+  end
+  if #list >= asked.reasons then
+    local rarest = 1
+    for i = 2, #list - asked.newest + 1 do
+      if list[i][2] < list[rarest][2] then rarest = i end
+    end
+    table.remove(list, rarest)
+  end
+  list[#list + 1] = {reason, 1, asked.now}
+end
+
+local LISTS = {runs = 4, downloaded = 5, failed = 6}
+local COUNTERS = {runs = 'installed', downloaded = 'downloaded', failed = 'failed'}
+
+local function apply(what, number, place, device, fingerprint, reason)
+  if what ~= 'leaves' then
+    if number > 0 then
+      if not is_release(number) then return -1 end
+    elseif number < 0 or not admit(place) then
+      return -1
+    end
+  end
+  if device == '' then
+    if number == 0 then return 2 end
+    count(place, COUNTERS[what], 1)
+    if what == 'failed' then note(place, reason) end
+    return 1
+  end
+
+  -- place | day of the last report | last reports | labels installed | downloaded | failed
+  local held = redis.call('HGET', KEYS[4], device)
+  local record = held and {string.match(held, '^(.-)|(.-)|(.-)|(.-)|(.-)|(.*)$')}
+    or {'', '', '', '', '', ''}
+  if what == 'leaves' then
+    if record[1] == '' then return 2 end
+    count(record[1], 'active', -1)
+    record[1] = ''
+    redis.call('HSET', KEYS[4], device, table.concat(record, '|'))
+    return 1
+  end
+
+  local is_new_day = record[2] ~= day
+  if is_new_day then
+    redis.call('ZADD', KEYS[5], day, device)
+    record[2] = day
+  end
+  local changed = false
+  if not remembers(record[3], fingerprint) then
+    record[3] = string.sub(record[3] .. fingerprint, -KEPT)
+    if what == 'runs' and record[1] ~= place then
+      changed = true
+      if record[1] ~= '' then count(record[1], 'active', -1) end
+      count(place, 'active', 1)
+      record[1] = place
+    end
+    local labels = number > 0 and with(record[LISTS[what]], number)
+    if labels then
+      record[LISTS[what]] = labels
+      changed = true
+      count(place, COUNTERS[what], 1)
+      if what == 'failed' then note(place, reason) end
+    end
+    redis.call('HSET', KEYS[4], device, table.concat(record, '|'))
+  elseif is_new_day then
+    redis.call('HSET', KEYS[4], device, table.concat(record, '|'))
+  end
+  return changed and 1 or record[1] == place and 3 or 2
+end
+
+for i, report in ipairs(asked.reports) do outcomes[i] = apply(unpack(report)) end
+
+for place, counters in pairs(deltas) do
+  local is_label = string.match(place, '^v[0-9]+$')
+  for counter, by in pairs(counters) do
+    local field = place .. '|' .. counter
+    if by < 0 then
+      local now = tonumber(redis.call('HGET', KEYS[3], field) or '0')
+      if now + by <= 0 then
+        redis.call('HDEL', KEYS[3], field)
+      else
+        redis.call('HINCRBY', KEYS[3], field, by)
+      end
+    elseif by > 0 then
+      redis.call('HINCRBY', KEYS[3], field, by)
+    end
+    if is_label and by ~= 0 then
+      redis.call('HINCRBY', KEYS[6], 'h' .. asked.hour .. '|' .. field, by)
+      redis.call('HINCRBY', KEYS[6], 'd' .. day .. '|' .. field, by)
+    end
   end
 end
-redis.call('HSET', KEYS[4], device, cjson.encode(record))
-return changed and 1 or record.place == place and 3 or 2
+for place, list in pairs(failures) do redis.call('HSET', KEYS[7], place, cjson.encode(list)) end
+return outcomes

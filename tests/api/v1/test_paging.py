@@ -15,6 +15,8 @@ LISTS = {
     "/apps/App0/deployments": "deployments",
     "/apps/App0/deployments/Staging/releases": "releases",
     "/apps/App0/deployments/Staging/metrics": "metrics",
+    "/apps/App0/deployments/Staging/metrics/hours": "series",
+    "/apps/App0/deployments/Staging/metrics/days": "series",
     "/organizations": "organizations",
     "/organizations/Acme/members": "members",
     "/organizations/Acme/invitations": "invitations",

@@ -7,6 +7,7 @@ from marshmallow import fields, validate
 from codepush.api.v1.schemas.base import (
     NAME_PATTERN,
     AnswerSchema,
+    Instant,
     ListSchema,
     RequestSchema,
     about,
@@ -14,6 +15,7 @@ from codepush.api.v1.schemas.base import (
 from codepush.api.v1.schemas.releases import MetricsSchema, ReleaseSchema
 from codepush.domain.models import Counts
 from codepush.domain.names import MAX_NAME
+from codepush.domain.series import Point
 
 _NAME = about("Unique in the app.", "Staging", pattern=NAME_PATTERN)
 
@@ -93,3 +95,48 @@ class MetricsListSchema(ListSchema):
     """Metrics: of binary versions first, then of releases, oldest first."""
 
     metrics = fields.List(fields.Nested(PlaceMetricsSchema))
+
+
+class PointSchema(AnswerSchema):
+    """How devices fared with a release in an hour or a day in which anything changed."""
+
+    time = Instant(metadata=about("When it began.", "2026-01-01T00:00:00Z"))
+    label = fields.String(metadata=about("Label of the release.", "v1"))
+    active = fields.Integer(metadata=about("Devices that ran it at the end.", 1000))
+    downloaded = fields.Integer(metadata=about("Devices that downloaded it in that time.", 95))
+    installed = fields.Integer(metadata=about("Devices that installed it in that time.", 90))
+    failed = fields.Integer(metadata=about("Devices on which it failed in that time.", 5))
+
+    def spell(self, point: Point) -> dict[str, Any]:
+        """Return what stands in the answer."""
+        return {
+            "time": point.starts_at_ms,
+            "label": point.label,
+            "active": point.counts.active,
+            "downloaded": point.counts.downloaded,
+            "installed": point.counts.installed,
+            "failed": point.counts.failed,
+        }
+
+
+class SeriesSchema(ListSchema):
+    """Metrics over time, oldest first."""
+
+    series = fields.List(fields.Nested(PointSchema))
+
+
+class FailureSchema(AnswerSchema):
+    """Why a release failed on devices."""
+
+    reason = fields.String(metadata=about("In the words of the devices.", "Hash mismatch"))
+    count = fields.Integer(metadata=about("Devices that said so.", 12))
+    last_time = fields.Integer(
+        attribute="last_at_ms",
+        metadata=about("When one said so last, in epoch milliseconds.", 1640995200000),
+    )
+
+
+class FailuresSchema(AnswerSchema):
+    """The newest and the most frequent reasons, the most frequent first."""
+
+    failures = fields.List(fields.Nested(FailureSchema))

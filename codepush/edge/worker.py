@@ -1,0 +1,93 @@
+"""The gunicorn worker: uvicorn's, with the protocol of this package and the WSGI app behind it."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped] # no stubs
+from uvicorn_worker import UvicornWorker
+
+from codepush.edge.bridge import Bridge
+from codepush.edge.clock import CoarseClock
+from codepush.edge.fast import edge_of
+from codepush.edge.protocol import EdgeProtocol
+
+_TICK_S = 0.5
+_FORGET_TICKS = 120
+"""A minute: download URLs that are signed may not be told for ever."""
+_SWITCH_S = 0.001
+"""How long the loop waits for a thread that computes; Python's own 5 ms would be felt."""
+
+
+class EdgeWorker(UvicornWorker):  # type: ignore[misc] # no stubs
+    """Serves any WSGI app; past ours, devices are answered on the event loop."""
+
+    CONFIG_KWARGS = {  # noqa: RUF012 - uvicorn's way
+        "loop": "auto",
+        "http": EdgeProtocol,
+        "ws": "none",
+        "lifespan": "off",
+        "interface": "asgi3",
+        "access_log": False,
+        "server_header": False,
+        # The application believes the proxies it is told of (TRUSTED_PROXIES).
+        "proxy_headers": False,
+    }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout
+        # To the handlers of everybody else, and quietly: it logs each start and each stop.
+        log = logging.getLogger("uvicorn.error")
+        log.handlers = []
+        log.propagate = True
+        log.setLevel(max(log.level, logging.WARNING))
+
+    async def _serve(self) -> None:
+        sys.setswitchinterval(_SWITCH_S)
+        clock = CoarseClock()
+        self.config.app = Bridge(self.wsgi, self.cfg.threads, clock, edge_of(self.wsgi))
+        server = _Server(self.config, clock)
+        self._install_sigquit_handler()
+        await server.serve(sockets=self.sockets)
+        if not server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which winds the clock and looks after slow clients."""
+
+    def __init__(self, config: uvicorn.Config, clock: CoarseClock):
+        super().__init__(config)
+        self._clock = clock
+        self._bridge: Bridge = config.app  # type: ignore[assignment] # set by the worker
+        self._tender: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._tender = asyncio.create_task(self._tend())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self._bridge.edge is not None:
+            await self._bridge.edge.reports.close()
+        if self._tender is not None:
+            self._tender.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._tender
+        self._bridge.threads.shutdown(wait=False)
+
+    async def _tend(self) -> None:
+        ticks = 0
+        while True:
+            await asyncio.sleep(_TICK_S)
+            ticks += 1
+            self._clock.wind()
+            for connection in list(self.server_state.connections):
+                connection.tend(self._clock.now)  # type: ignore[union-attr] # they are ours
+            if self._bridge.edge is not None and ticks % _FORGET_TICKS == 0:
+                self._bridge.edge.checks.forget()
