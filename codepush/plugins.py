@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import cast
 
+from codepush.domain.cdn import Cdn
 from codepush.domain.storage import BlobStorage
 from codepush.settings import SettingsError
 
 GROUP = "codepush.storage"
+_CDN_GROUP = "codepush.cdn"
 _NONE: Mapping[str, str] = {}
 
 
@@ -43,3 +45,22 @@ def open_storage(
         return cast(BlobStorage, plugin.from_url(url, secrets))
     except ValueError as exc:
         raise SettingsError(f"{name} cannot be used: {exc}.") from exc
+
+
+def open_cdn(url: str, token: str) -> Cdn:
+    """Return the CDN that ``CDN_PURGE_URL`` names.
+
+    Raises:
+        SettingsError: No plugin has its scheme, or the plugin refuses the URL.
+    """
+    scheme = url.partition(":")[0]
+    found = {point.name: point for point in entry_points(group=_CDN_GROUP)}
+    if scheme not in found:
+        raise SettingsError(
+            f"CDN_PURGE_URL begins with {scheme!r}, which no installed plugin knows; installed are:"
+            f" {', '.join(sorted(found)) or 'none'}."
+        )
+    try:
+        return cast(Cdn, found[scheme].load().from_url(url, token))
+    except ValueError as exc:
+        raise SettingsError(f"CDN_PURGE_URL cannot be used: {exc}.") from exc

@@ -62,6 +62,8 @@ class Settings:
     series_hourly_days: int
     series_daily_days: int
     cdn_max_age_s: int
+    cdn_purge_url: str
+    cdn_token: str = field(repr=False)
     trusted_proxies: int
     secret_keys: tuple[str, ...] = field(repr=False)
     webhook_allow_http: bool
@@ -153,6 +155,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         series_hourly_days=_integer(values, "SERIES_HOURLY_DAYS", 1, 366),
         series_daily_days=_integer(values, "SERIES_DAILY_DAYS", 1, 3_660),
         cdn_max_age_s=_integer(values, "CDN_MAX_AGE_S", 0, 31_536_000),
+        cdn_purge_url=values["CDN_PURGE_URL"],
+        cdn_token=values["CDN_TOKEN"],
         trusted_proxies=_integer(values, "TRUSTED_PROXIES", 0, 16),
         secret_keys=_secret_keys(values, "SECRET_KEY"),
         webhook_allow_http=_choice(values, "WEBHOOK_ALLOW_HTTP", ("0", "1")) == "1",

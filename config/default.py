@@ -88,6 +88,13 @@ SERIES_DAILY_DAYS = "400"
 # ask each time whether they still hold.
 CDN_MAX_AGE_S = "0"
 
+# How to have a CDN forget what changed: fastly://SERVICE_ID, cloudflare://ZONE_ID or
+# https://host/purge/{key}. Empty: not at all.
+CDN_PURGE_URL = ""
+
+# Secret for that.
+CDN_TOKEN = ""
+
 # Number of reverse proxies in front whose X-Forwarded-* headers are believed.
 TRUSTED_PROXIES = "0"
 

@@ -10,6 +10,7 @@ from codepush.domain.errors import InvalidParameterError
 from codepush.domain.update_check import UpdateAnswer, UpdateRequest
 from codepush.edge.wire import Speller, UrlOf, camel_case, either_spelling, snake_case
 from codepush.services.acquisition import judge
+from codepush.services.purging import surrogate_keys
 from codepush.services.snapshot import Prepared
 
 MODERN = "/v0.1/public/codepush"
@@ -114,8 +115,3 @@ def reply(
     else:
         headers.append(("Cache-Control", "private, no-cache"))
     return Reply(body, tuple(headers))
-
-
-def surrogate_keys(app_id: str, deployment_id: str) -> tuple[str, str]:
-    """Return the names by which a cache can be told to forget an answer."""
-    return f"deployment-{deployment_id}", f"app-{app_id}"

@@ -24,6 +24,7 @@ from codepush.services.organizations import Organizations
 from codepush.services.package_jobs import PackageJobs
 from codepush.services.packages_wanted import PackagesWanted
 from codepush.services.packaging import Packaging
+from codepush.services.purging import Purging
 from codepush.services.releasing import Releasing
 from codepush.services.repair import Repair
 from codepush.services.reporting import Reporting
@@ -83,6 +84,8 @@ def build_services(
     accounts = Accounts(stores, tokens, audit, teller, clock)
     deployments = Deployments(stores, access, teller, clock)
     snapshot = Snapshot(stores)
+    if settings.cdn_purge_url:
+        Purging(stores.changes, queue)
     downloads = Downloads(stores, storage)
     package_jobs = PackageJobs(queue)
     packages_wanted = PackagesWanted(stores, package_jobs)

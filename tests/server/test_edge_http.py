@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -22,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     folder = tmp_path_factory.mktemp("var")
-    started = Processes("edge-http", folder, port)
+    started = Processes(uuid.uuid4().hex, folder, port)
     found = RealServer(started, WEB_CONCURRENCY="1")
     found.add_app("App")
     yield found
