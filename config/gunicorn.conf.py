@@ -30,18 +30,15 @@ worker_class = "codepush.edge.worker.EdgeWorker"
 workers = _settings.web_concurrency
 threads = _settings.web_threads
 
-# Seconds without a heartbeat until a process is taken for hung. gthread's heartbeat does not
-# depend on requests: an upload of 190 MB over a mobile uplink may take an hour.
+# Seconds without a heartbeat until a process is taken for hung. The heartbeat is the event loop's and
+# does not depend on requests: an upload of 190 MB over a mobile uplink may take an hour.
 timeout = 60
 # Seconds that requests get to end at a stop; a PaaS kills after 30.
 graceful_timeout = 25
 # Seconds an idle connection is kept. Behind a proxy longer than the proxy keeps its end (60 s is
 # common), else it sends a request into a closed connection. Devices that connect directly ask once
-# an hour, and their idle connections would fill the 1,000 of a process.
+# an hour, and each idle connection takes some 20 kB.
 keepalive = 75 if _settings.trusted_proxies else 5
-
-# The longest that gunicorn allows: an update check carries everything in its query string.
-limit_request_line = 8190
 
 # The application believes the proxies it is told of (TRUSTED_PROXIES). Here nobody is: no header
 # changes the scheme, the path or the address of a client.

@@ -17,6 +17,7 @@ from codepush.settings import Settings, SettingsError
 from codepush.store.connection import StoreClient, connect_queue
 from plugins.cdn import AnyCdn, Cloudflare, Fastly
 from tests.api_client import ApiClient, bundle
+from tests.conftest import FakeClock
 
 CHECK = "/v0.1/public/codepush/update_check"
 
@@ -101,9 +102,11 @@ def test_a_setting_that_cannot_work_stops_the_start(url: str, token: str) -> Non
         open_cdn(url, token)
 
 
-def test_each_change_leaves_a_job(settings: Settings, redis: StoreClient, api: ApiClient) -> None:
+def test_each_change_leaves_a_job(
+    settings: Settings, redis: StoreClient, api: ApiClient, clock: FakeClock
+) -> None:
     settings = replace(settings, cdn_purge_url="https://host/{key}")
-    http = create_app(settings).test_client()
+    http = create_app(settings, clock).test_client()
     told = ApiClient(http, api.account)
     told.add_app()
     told.release(bundle())
