@@ -36,8 +36,9 @@ def bundle(text: str = "1") -> bytes:
 
 
 def lasting_keys(redis: Any) -> set[str]:
-    """Return all keys in the store but counters of requests and of attempts to log in."""
-    return {key for key in redis.scan_iter() if ":quota" not in key and ":attempts" not in key}
+    """Return all keys in the store but queued jobs and counters of requests and of logins."""
+    passing = (":quota", ":attempts", "rq:")
+    return {key for key in redis.scan_iter() if not any(each in key for each in passing)}
 
 
 @dataclass(frozen=True)

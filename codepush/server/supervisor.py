@@ -34,7 +34,8 @@ log = logging.getLogger("codepush.server")
 GUNICORN_CONFIG = Path(config.__file__).with_name("gunicorn.conf.py")
 WEB_PATIENCE_S = 30.0
 """More than gunicorn's graceful timeout, after which it kills requests by itself."""
-WORKER_PATIENCE_S = 30.0
+WORKER_PATIENCE_S = 10.0
+"""Then the job at hand is cut off, and done again later: some take minutes."""
 _STRAYS_S = WEB_PATIENCE_S
 _IDLE_S = 60.0
 
