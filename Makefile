@@ -67,6 +67,10 @@ bench: $(STAMP)
 	@if [ -n "$(BUNDLES)" ]; then $(BIN)/python -m benchmarks.packages $(abspath $(BUNDLES)); \
 	else echo 'Packages are measured with three real ones: make bench BUNDLES=folder'; fi
 
+# Express in the folder EXPRESS, nginx and wrk are used where they are installed.
+bench-edge: $(STAMP)
+	$(BIN)/python -m benchmarks.edge
+
 lock: $(STAMP)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-emit-index-url --no-emit-find-links --all-extras setup.cfg -o requirements.lock

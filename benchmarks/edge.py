@@ -1,0 +1,199 @@
+"""Measures what devices get from one web process on one core, beside Express and nginx.
+
+``make bench-edge`` prints a table for RESULTS.md. Rounds are interleaved, figures are medians. On a
+machine that does other things too, look at the processor time a request takes, and at ratios.
+Needs wrk; Express (``npm install express`` in the folder that EXPRESS names) and nginx are measured
+where they are installed.
+"""
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+from benchmarks.server import Server, package
+
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+SECONDS = int(os.environ.get("SECONDS_EACH", "4"))
+DEPLOYMENTS = int(os.environ.get("DEPLOYMENTS", "20"))
+RELEASES = 50
+CHECK = "/v0.1/public/codepush/update_check"
+REPORT = "/v0.1/public/codepush/report_status/deploy"
+EXPRESS = (
+    "require('express')().get('/',(q,s)=>s.send('Hello World')).listen(process.argv[1],'127.0.0.1')"
+)
+NGINX = """worker_processes 1; pid {folder}/pid; error_log {folder}/error.log; daemon off;
+events {{ worker_connections 2048; }}
+http {{ access_log off; keepalive_requests 1000000000;
+server {{ listen 127.0.0.1:{port}; root {folder}; }} }}"""
+
+CHECKS = """
+local n = 0
+math.randomseed(os.time())
+request = function()
+  n = n + 1
+  return wrk.format('GET', '{path}?deployment_key={key}&app_version=1.0.0&package_hash='
+    .. '&is_companion=&label=v3&client_unique_id='
+    .. string.format('%08x-0000-4000-8000-%012x', math.random(0, 2147483647), n))
+end
+"""
+REPORTS = """
+local n = 0
+local salt = os.time()
+wrk.headers['Content-Type'] = 'application/json'
+request = function()
+  n = n + 1
+  return wrk.format('POST', '{path}', nil, '{{"deployment_key":"{key}","app_version":"1.0.0",'
+    .. '"client_unique_id":"' .. salt .. string.format('-%012x', n)
+    .. '","label":"v49","status":"DeploymentSucceeded"}}')
+end
+"""
+
+
+class Target:
+    """Something that wrk can ask, and the processes that answer it."""
+
+    def __init__(self, name: str, url: str, processes: list[psutil.Process], script: str = ""):
+        self.name = name
+        self.url = url
+        self.processes = processes
+        self.script = script
+
+    def run(self, folder: Path) -> dict[str, float]:
+        """Return requests a second, the 99th percentile in ms, and CPU time of a request in us."""
+        command = ["taskset", "-c", "1", "wrk", "-t1", "-c64", f"-d{SECONDS}s", "--latency"]
+        if self.script:
+            script = folder / "script.lua"
+            script.write_text(self.script)
+            command += ["-s", str(script)]
+        before = self._cpu_s()
+        printed = subprocess.run(
+            [*command, self.url], capture_output=True, text=True, check=True
+        ).stdout
+        used_s = self._cpu_s() - before
+        assert "Non-2xx" not in printed, printed
+        count = int(re.findall(r"(\d+) requests in", printed)[0])
+        number, unit = re.findall(r"99%\s+([\d.]+)(us|ms|s)", printed)[0]
+        rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", printed)[0])
+        p99 = float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+        return {"rate": rate, "p99": p99, "cpu": used_s / count * 1e6}
+
+    def _cpu_s(self) -> float:
+        return sum(sum(process.cpu_times()[:2]) for process in self.processes)
+
+
+@contextmanager
+def started(command: list[str], port: int) -> Iterator[psutil.Process]:
+    """Run a program on the first core until the end of the block."""
+    process = subprocess.Popen(["taskset", "-c", "0", *command], cwd=os.environ.get("EXPRESS"))
+    try:
+        for _ in range(100):
+            try:
+                requests.get(f"http://127.0.0.1:{port}/", timeout=5)
+                break
+            except requests.RequestException:
+                time.sleep(0.1)
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def fill(server: Server) -> list[str]:
+    """Make the deployments with their releases; return their keys."""
+    headers = {"Authorization": f"Bearer {server.token}"}
+    keys = []
+    session = requests.Session()
+    for number in range(DEPLOYMENTS):
+        app = f"App{number}"
+        session.post(f"{server.url}/apps", json={"name": app}, headers=headers).raise_for_status()
+        path = f"{server.url}/apps/{app}/deployments/Staging"
+        for release in range(RELEASES):
+            rollout = ', "rollout": 50' if release == RELEASES - 1 and not number else ""
+            session.post(
+                f"{path}/release",
+                headers=headers,
+                files={"package": ("p.zip", package(release))},
+                data={"packageInfo": f'{{"appVersion": "1.0.0"{rollout}}}'},
+            ).raise_for_status()
+        keys.append(session.get(path, headers=headers).json()["deployment"]["key"])
+    return keys
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    with tempfile.TemporaryDirectory(prefix="cp-bench-") as name:
+        folder = Path(name)
+        server = Server(folder / "var")
+        try:
+            measure(server, folder)
+        finally:
+            server.stop()
+
+
+def measure(server: Server, folder: Path) -> None:
+    """Fill the server, start the others, and run the rounds."""
+    keys = fill(server)
+    web = next(
+        child
+        for child in psutil.Process(server.process.pid).children(recursive=True)
+        if "codepush.server.web" in " ".join(child.cmdline()) and not child.children()
+    )
+    web.cpu_affinity([0])
+    for thread in web.threads():
+        os.sched_setaffinity(thread.id, {0})
+    query = "app_version=1.0.0&client_unique_id=d"
+    for key in keys:
+        found = requests.get(f"{server.url}{CHECK}?deployment_key={key}&{query}", timeout=10)
+        found.raise_for_status()
+    targets = [
+        Target(
+            "update_check, rollout open", server.url, [web], CHECKS.format(path=CHECK, key=keys[0])
+        ),
+        Target("report_status/deploy", server.url, [web], REPORTS.format(path=REPORT, key=keys[0])),
+        Target("a Flask route (/health/live)", f"{server.url}/health/live", [web]),
+    ]
+    (folder / "index.html").write_text("Hello World")
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=4802))
+    with (
+        started(["node", "-e", EXPRESS, "4801"], 4801) as express,
+        started([shutil.which("nginx") or "", "-c", f"{folder}/nginx.conf"], 4802) as nginx,
+    ):
+        targets.append(Target("Express hello", "http://127.0.0.1:4801/", [express]))
+        targets.append(Target("nginx static", "http://127.0.0.1:4802/", nginx.children()))
+        figures: defaultdict[str, list[dict[str, float]]] = defaultdict(list)
+        for _ in range(ROUNDS):
+            for target in targets:
+                figures[target.name].append(target.run(folder))
+    print_table(figures)
+    print(f"\nweb process: {web.memory_info().rss / 1e6:.0f} MB with {len(keys)} deployments")
+
+
+def print_table(figures: dict[str, list[dict[str, float]]]) -> None:
+    """Print medians, and ratios of processor time."""
+
+    def median(name: str, what: str) -> float:
+        return statistics.median(each[what] for each in figures[name])
+
+    express, nginx = median("Express hello", "cpu"), median("nginx static", "cpu")
+    print("| what | requests/s | p99, ms | CPU us a request | x Express | x nginx |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name in figures:
+        row: list[Any] = [f"{median(name, 'rate'):.0f}", f"{median(name, 'p99'):.1f}"]
+        cpu = median(name, "cpu")
+        row += [f"{cpu:.1f}", f"{express / cpu:.2f}", f"{nginx / cpu:.2f}"]
+        print(f"| {name} | {' | '.join(row)} |")
+
+
+main()
