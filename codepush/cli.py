@@ -5,6 +5,7 @@ import sys
 import click
 
 from codepush.commands.audit import audit
+from codepush.commands.backups import backup, migrate, restore_backup, verify
 from codepush.commands.organizations import organization
 from codepush.commands.repair import repair
 from codepush.commands.serve import serve, worker
@@ -13,6 +14,7 @@ from codepush.commands.users import token, user
 from codepush.domain.errors import CodePushError
 from codepush.server.errors import ServerError
 from codepush.settings import SettingsError
+from codepush.store.connection import STORE_ERRORS
 
 
 @click.group()
@@ -29,6 +31,10 @@ codepush.add_command(organization)
 codepush.add_command(storage)
 codepush.add_command(repair)
 codepush.add_command(audit)
+codepush.add_command(backup)
+codepush.add_command(restore_backup)
+codepush.add_command(verify)
+codepush.add_command(migrate)
 
 
 def main() -> None:
@@ -37,4 +43,7 @@ def main() -> None:
         codepush()
     except (SettingsError, ServerError, CodePushError) as exc:
         click.echo(f"codepush: {exc}", err=True)
+        sys.exit(2)
+    except STORE_ERRORS as exc:
+        click.echo(f"codepush: the store failed ({exc}); nothing more was done.", err=True)
         sys.exit(2)

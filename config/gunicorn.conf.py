@@ -8,7 +8,9 @@ import sys
 from typing import Any
 
 from codepush.server import lifeline
+from codepush.server.errors import ServerError
 from codepush.server.logs import log_config, quiet_level
+from codepush.server.start import check_start
 from codepush.settings import SettingsError, load_settings
 
 try:
@@ -30,8 +32,8 @@ worker_class = "codepush.edge.worker.EdgeWorker"
 workers = _settings.web_concurrency
 threads = _settings.web_threads
 
-# Seconds without a heartbeat until a process is taken for hung. The heartbeat is the event loop's
-# and does not depend on requests: an upload of 190 MB over a mobile uplink may take an hour.
+# Seconds without a heartbeat until a process is taken for hung. The heartbeat is the event loop's and
+# does not depend on requests: an upload of 190 MB over a mobile uplink may take an hour.
 timeout = 60
 # Seconds that requests get to end at a stop; a PaaS kills after 30.
 graceful_timeout = 25
@@ -60,6 +62,20 @@ loglevel = quiet_level(_settings).lower()
 logconfig_dict = log_config(_settings, quiet_level(_settings)) | {
     "loggers": {"gunicorn.error": {"level": quiet_level(_settings), "propagate": True}}
 }
+
+
+def on_starting(_server: Any) -> None:
+    """End with a sentence if this server cannot work, unless a supervisor has looked already.
+
+    Once, in the master: processes that start later live through a store that is away.
+    """
+    if lifeline.is_supervised():
+        return
+    try:
+        check_start(_settings, _settings.redis_url)
+    except (SettingsError, ServerError) as exc:
+        sys.stderr.write(f"codepush: {exc}\n")
+        sys.exit(2)
 
 
 def when_ready(_server: Any) -> None:

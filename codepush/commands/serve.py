@@ -7,6 +7,7 @@ import click
 
 from codepush.plugins import open_storage
 from codepush.server.logs import log_config
+from codepush.server.start import check_start
 from codepush.server.supervisor import Supervisor
 from codepush.services.accounts import NewUser
 from codepush.services.bootstrap import first_administrator, note_welcome
@@ -39,6 +40,7 @@ def serve() -> None:
 
     def prepare(url: str) -> None:
         nonlocal services
+        check_start(settings, url)
         services = _open_services(url, settings)
 
     def on_ready() -> None:

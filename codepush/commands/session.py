@@ -1,13 +1,16 @@
-"""Gives a command the services of the server, running or not."""
+"""Gives a command the services of the server, or its bare store; the server may run or not."""
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from codepush.domain.storage import BlobStorage
 from codepush.plugins import open_storage
 from codepush.server.access import store_url
+from codepush.server.start import check_layout, check_reachable
 from codepush.services.container import Services, build_services
 from codepush.settings import load_settings
-from codepush.store.connection import connect
+from codepush.store.connection import StoreClient, connect
 from codepush.store.queue import JobQueue
 from codepush.store.stores import open_stores
 from codepush.telemetry.logging import configure_logging
@@ -19,12 +22,48 @@ def open_services() -> Iterator[Services]:
 
     Raises:
         SettingsError: A setting is wrong.
-        ServerError: No store can be had.
+        ServerError: No store can be had, or its data is not for this server.
     """
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     with store_url(settings) as url:
         storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
-        yield build_services(
-            settings, open_stores(connect(url)), storage, JobQueue(settings.queue_url or url)
-        )
+        client = connect(url)
+        check_reachable(client)
+        check_layout(client)
+        queue = JobQueue(settings.queue_url or url)
+        yield build_services(settings, open_stores(client), storage, queue)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """All data of a server.
+
+    Attributes:
+        client: Of the store; takes any bytes for text.
+    """
+
+    client: StoreClient
+    storage: BlobStorage
+
+
+@contextlib.contextmanager
+def open_session(*, any_layout: bool = False) -> Iterator[Session]:
+    """Yield the store and the storage that the settings mean.
+
+    Args:
+        any_layout: Also where the data is not for this server.
+
+    Raises:
+        SettingsError: A setting is wrong.
+        ServerError: As for ``open_services``.
+    """
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    with store_url(settings) as url:
+        client = connect(url, any_bytes=True)
+        check_reachable(client)
+        if not any_layout:
+            check_layout(client)
+        storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
+        yield Session(client, storage)

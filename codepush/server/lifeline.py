@@ -33,6 +33,11 @@ class Lifeline:
         os.close(self._write_fd)
 
 
+def is_supervised() -> bool:
+    """Return whether a supervisor started this process; to be asked before ``watch``."""
+    return _passed_on() is not None
+
+
 def watch() -> bool:
     """Send SIGTERM to this process once its supervisor is gone; to be called in a child.
 
@@ -41,17 +46,22 @@ def watch() -> bool:
     Returns:
         Whether a supervisor passed a lifeline on; False in a process that runs on its own.
     """
-    text = os.environ.pop(VARIABLE, "")
-    try:
-        fd = int(text)
-        is_pipe = stat.S_ISFIFO(os.fstat(fd).st_mode)
-    except (ValueError, OSError):
+    fd = _passed_on()
+    os.environ.pop(VARIABLE, None)
+    if fd is None:
         return False
-    if not is_pipe:
-        return False  # the variable outlived the process that it was meant for
     os.set_inheritable(fd, False)
     threading.Thread(target=_await_end, args=(fd,), name="lifeline", daemon=True).start()
     return True
+
+
+def _passed_on() -> int | None:
+    """Return the read end; None too where the variable outlived the process it was meant for."""
+    try:
+        fd = int(os.environ.get(VARIABLE, ""))
+        return fd if stat.S_ISFIFO(os.fstat(fd).st_mode) else None
+    except (ValueError, OSError):
+        return None
 
 
 def _await_end(fd: int) -> None:

@@ -19,6 +19,7 @@ from codepush.server.delivery_watch import DELIVER, DeliveryWatch
 from codepush.server.errors import ServerError
 from codepush.server.logs import log_config, quiet_level
 from codepush.server.scheduling import Scheduling
+from codepush.server.start import check_start
 from codepush.server.ticker import Ticker
 from codepush.settings import Settings, SettingsError, load_settings
 from codepush.store.connection import connect_queue
@@ -50,7 +51,8 @@ def run(settings: Settings) -> None:
     """Work until a signal asks to stop.
 
     Raises:
-        ServerError: No REDIS_URL is set, so there is no queue that others write to.
+        ServerError: No REDIS_URL is set, so there is no queue that others write to; or what it
+            needs cannot be used.
     """
     if not settings.redis_url:
         raise ServerError(
@@ -60,7 +62,11 @@ def run(settings: Settings) -> None:
     # RQ's own signal handlers come with its loop; until then, and between two loops, these.
     signal.signal(signal.SIGTERM, _raise_stop)
     signal.signal(signal.SIGINT, _raise_stop)
-    lifeline.watch()
+    try:
+        if not lifeline.watch():
+            check_start(settings, settings.redis_url)
+    except StopRequested:
+        return
     ticker = Ticker(connect_queue(settings.effective_queue_url), QUEUES[-1])
     scheduling = Scheduling(connect_queue(settings.effective_queue_url), QUEUES)
     ticker.start()

@@ -95,7 +95,7 @@ class StoreClient(Protocol):
     def register_script(self, script: str) -> Any: ...  # noqa: D102
 
 
-def connect(url: str) -> StoreClient:
+def connect(url: str, *, any_bytes: bool = False) -> StoreClient:
     """Return a client that speaks text and rides out a restart of the store.
 
     A command whose connection broke is sent again, for about two seconds in all; so every command
@@ -104,8 +104,15 @@ def connect(url: str) -> StoreClient:
 
     Args:
         url: As ``parse_store_url`` takes it.
+        any_bytes: Take what is no UTF-8 for text too, and give it back as it was.
     """
-    return _client(url, _patience(), decode_responses=True, socket_timeout=_TIMEOUT_S)
+    return _client(
+        url,
+        _patience(),
+        decode_responses=True,
+        encoding_errors="surrogateescape" if any_bytes else "strict",
+        socket_timeout=_TIMEOUT_S,
+    )
 
 
 def connect_queue(url: str, timeout_s: float | None = None) -> redis.Redis:

@@ -52,12 +52,15 @@ key (below ``cp:1:``)           type  contents                                  
 ``{k:HASH}:deployment-key``     hash  claim by ``app id/deployment id``              deployment
 ``{users}:all``                 set   user ids (index)                               ever
 ``{users}:welcomed``            str   the first administrator saw their token        ever
+``TAG:copy:BACKUP:NUMBER``      ...   a key as a backup found it                     1 hour
 ``quota:LIMITER/SUBJECT/...``   str   requests of a subject in its current window    the window
 ``{jobs}:unreferenced``         hash  blob key -> when it was first seen unused, ms  until collected
 ``{jobs}:webhooks``             zset  organizations by time to look at them (index)  ever
 ``{jobs}:deliver``              str   a job that delivers was enqueued               1 minute
 ``{jobs}:tick:PERIOD:NUMBER``   str   housekeeping of a period was enqueued          2 periods
 ``rq:...``                      ...   RQ's own: queues, jobs, workers                RQ's
+``cp:{layout}``                 hash  version of the layout; digest of a backup      ever
+                                      while it is restored
 ==============================  ====  =============================================  =============
 
 An *index* may name things that are gone or never came to be; whoever reads one checks against
@@ -68,6 +71,9 @@ rest of that key is made by the library ``limits``, from the quota's size and wi
 """
 
 import hashlib
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from codepush.domain.ids import (
     AppId,
@@ -81,7 +87,25 @@ from codepush.domain.ids import (
 )
 
 ROOT = "cp:1"
-"""Its number goes up with each incompatible layout."""
+"""What every key of ours but one begins with."""
+
+LAYOUT = "cp:{layout}"
+"""Hash: ``version`` of the layout, and ``restoring`` while a backup is restored."""
+
+_OF_USER = ("user", "organizations", "apps", "tokens", "token-names")
+_OF_ORGANIZATION = (
+    *("organization", "members", "app-names", "log", "logs"),
+    *("audit", "audit-head", "invitations"),
+    *("webhooks", "webhook-queue", "webhook-head"),
+)
+_OF_APP = ("app", "collaborators", "deployments", "log", "packages", "binaries")
+OF_TAG = {"u": _OF_USER, "o": _OF_ORGANIZATION, "a": _OF_APP}
+"""Keys that are always looked for below a tag, by what its first letter stands for.
+
+A backup reads them with the rest of their group, also those that come to be while it looks around.
+"""
+_PASSING = {"jobs:tick", "jobs:deliver", "jobs:unreferenced"}
+_KEY = re.compile(rf"{ROOT}:\{{([^}}]+)\}}:(.+)", re.DOTALL)
 
 USERS = f"{ROOT}:{{users}}:all"
 WELCOMED = f"{ROOT}:{{users}}:welcomed"
@@ -295,6 +319,52 @@ def webhook_head(organization_id: OrganizationId) -> str:
 def invitation(token_hash: TokenHash) -> str:
     """String: ``organization id|invitation id``. An index; the organization's hash decides."""
     return f"{ROOT}:{{i:{token_hash}}}:invitation"
+
+
+class Place(NamedTuple):
+    """What a key says.
+
+    Attributes:
+        tag: What is hashed in a cluster: ``a:APP``. Keys with one tag are a *group*.
+        kind: The letter before the colon of the tag; all of the tag if there is no colon.
+        id: What follows that colon.
+        name: What follows the tag: ``d:DEP:releases``.
+    """
+
+    tag: str
+    kind: str
+    id: str
+    name: str
+
+
+def place(key: str) -> Place | None:
+    """Take a key apart; None for a counter of a quota, whose keys are made elsewhere."""
+    found = _KEY.fullmatch(key)
+    if found is None:
+        return None
+    kind, _, identity = found[1].partition(":")
+    return Place(found[1], kind, identity, found[2])
+
+
+def is_lasting(key: str) -> bool:
+    """Return whether a key belongs into a backup."""
+    found = place(key)
+    if found is None or found.name.startswith("copy:"):
+        return False
+    return f"{found.tag}:{found.name.partition(':')[0]}" not in _PASSING
+
+
+def group(tag: str, deployment_ids: Iterable[DeploymentId] = ()) -> tuple[str, ...]:
+    """Return the keys of a group that are known without looking; not all of them need exist."""
+    kind, _, identity = tag.partition(":")
+    own = tuple(f"{ROOT}:{{{tag}}}:{name}" for name in OF_TAG.get(kind, ()))
+    below = (whole_deployment(AppId(identity), each) for each in deployment_ids)
+    return (*own, *(key for keys in below for key in keys))
+
+
+def copy(tag: str, backup: str, number: int) -> str:
+    """Name a copy of a key in the group of ``tag``, for one backup."""
+    return f"{ROOT}:{{{tag}}}:copy:{backup}:{number}"
 
 
 def metrics(app_id: AppId, deployment_id: DeploymentId) -> tuple[str, ...]:

@@ -1,0 +1,89 @@
+"""What is looked at before a process starts, so that it ends with a sentence if it cannot work."""
+
+from codepush.domain.errors import CodePushError
+from codepush.domain.storage import BlobStorage
+from codepush.plugins import open_storage
+from codepush.server.errors import ServerError
+from codepush.settings import Settings
+from codepush.store import layout
+from codepush.store.connection import STORE_ERRORS, StoreClient, connect, connect_queue
+
+_LAYOUTS = {
+    layout.State.OLDER: "The store's data is of an older layout than this server needs. Run:"
+    " codepush migrate",
+    layout.State.NEWER: "A newer server wrote the store's data, which this one does not understand."
+    " Start that version, or restore a backup of this one's time into an empty store.",
+    layout.State.RESTORING: "A backup is being restored into this store, or its restore was"
+    " interrupted; run the same codepush restore again, and start the server when it has finished.",
+}
+
+
+def check_start(settings: Settings, url: str) -> None:
+    """Return if a server can start with these settings, over the store at ``url``.
+
+    Raises:
+        SettingsError: ``STORAGE_URL`` is wrong.
+        ServerError: The store, the queue or the storage cannot be used; the message names the
+            setting.
+    """
+    client = connect(url)
+    check_reachable(client)
+    check_layout(client)
+    client.close()
+    if settings.queue_url:
+        check_queue(settings.queue_url)
+    check_storage(open_storage(settings.effective_storage_url, settings.storage_secrets))
+
+
+def check_reachable(client: StoreClient, name: str = "REDIS_URL") -> None:
+    """Return if a store answers.
+
+    Raises:
+        ServerError: It does not.
+    """
+    try:
+        client.ping()
+    except STORE_ERRORS as exc:
+        raise ServerError(
+            f"The store of {name} does not answer ({exc}). Check {name}, and whether that server"
+            " runs and lets this machine in."
+        ) from exc
+
+
+def check_queue(url: str) -> None:
+    """Return if the jobs' Redis answers.
+
+    Raises:
+        ServerError: It does not.
+    """
+    with connect_queue(url, timeout_s=5.0) as client:
+        check_reachable(client, "QUEUE_URL")
+
+
+def check_layout(client: StoreClient) -> None:
+    """Return if the data is of the layout of this server, or there is none.
+
+    Raises:
+        ServerError: It is not.
+    """
+    try:
+        sentence = _LAYOUTS.get(layout.look(client))
+    except STORE_ERRORS as exc:
+        raise ServerError(f"The store of REDIS_URL cannot be used ({exc}).") from exc
+    if sentence:
+        raise ServerError(sentence)
+
+
+def check_storage(storage: BlobStorage) -> None:
+    """Return if packages can be kept.
+
+    Raises:
+        ServerError: They cannot.
+    """
+    try:
+        storage.check()
+    except CodePushError as exc:
+        raise ServerError(
+            f"The storage of STORAGE_URL cannot be used: {exc.message} Check STORAGE_URL, and what"
+            " this process may do there."
+        ) from exc

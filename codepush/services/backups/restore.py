@@ -1,0 +1,119 @@
+"""Restores a backup into an empty store, of whatever kind."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, cast
+
+from codepush.domain.errors import ConflictError
+from codepush.domain.ids import BlobKey
+from codepush.domain.storage import BlobStorage
+from codepush.services.backups.file import BackupFile, BackupFileError, Head
+from codepush.store import keys, layout
+from codepush.store.connection import StoreClient
+from codepush.store.groups import Entry, GroupWriter
+
+OnBytes = Callable[[int], None]
+
+_BATCH_ITEMS = 2_000
+_BATCH_ENTRIES = 200
+_ZIP_MAGIC = b"PK"
+
+
+@dataclass(slots=True)
+class Restored:
+    """What a restore did.
+
+    Attributes:
+        put: Blobs from the file that the storage lacked.
+        missing: Blobs that the storage lacks, and the file too.
+    """
+
+    keys: int = 0
+    put: int = 0
+    missing: list[BlobKey] = field(default_factory=list)
+
+
+def check_target(client: StoreClient, head: Head) -> None:
+    """Return if a backup may be restored into the store of ``client``.
+
+    Raises:
+        ConflictError: The store is not empty, or in the middle of another restore.
+        BackupFileError: The backup is from a newer server.
+    """
+    if head.layout > layout.VERSION:
+        raise BackupFileError(
+            f"The backup has layout {head.layout} and this server layout {layout.VERSION}: restore"
+            " it with the newer server that made it."
+        )
+    begun = layout.restoring(client)
+    if begun == head.sha256:
+        return  # it goes on: all is written anew
+    if begun:
+        raise ConflictError(
+            "A restore of another backup into this store did not finish. Restore that one again, or"
+            " empty the store (FLUSHALL) first."
+        )
+    if any(keys.is_lasting(key) for key in client.scan_iter(match=f"{keys.ROOT}:*")):
+        raise ConflictError(
+            "The store is not empty, so nothing was restored. Restore into a new, empty store: one"
+            " that no server has started on yet."
+        )
+
+
+def restore(
+    client: StoreClient,
+    storage: BlobStorage,
+    file: BackupFile,
+    head: Head,
+    on_bytes: OnBytes = lambda _count: None,
+) -> Restored:
+    """Write what a checked backup holds; to be repeated if it is interrupted.
+
+    Until it has finished no server starts on the store, and another try begins from the start.
+
+    Args:
+        client: Of the store; takes any bytes for text. See ``check_target``.
+        storage: Gets the blobs that it lacks, if the file includes them.
+        file: The backup.
+        head: What checking it returned.
+        on_bytes: Told how many more bytes of the file were worked through.
+
+    Raises:
+        StorageError: The storage refuses.
+    """
+    done = Restored()
+    layout.begin_restore(client, head.sha256)
+    if head.includes_blobs:
+        for key, size, content in file.included():
+            if storage.size(key) != size:
+                _put(storage, key, size, cast(BinaryIO, content))
+                done.put += 1
+            on_bytes(size)
+    writer = GroupWriter(client)
+    for batch in _batches(file.entries(on_bytes)):
+        writer.write(batch)
+        done.keys += sum(entry.is_first for entry in batch)
+    layout.end_restore(client, head.layout)
+    there = {blob.key: blob.size for blob in storage.list_blobs()}
+    done.missing = [blob.key for blob in file.blobs() if there.get(blob.key) != blob.size]
+    return done
+
+
+def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
+    batch: list[Entry] = []
+    items = 0
+    for entry in entries:
+        batch.append(entry)
+        items += len(entry.items)
+        if items >= _BATCH_ITEMS or len(batch) >= _BATCH_ENTRIES:
+            yield batch
+            batch, items = [], 0
+    if batch:
+        yield batch
+
+
+def _put(storage: BlobStorage, key: BlobKey, size: int, content: BinaryIO) -> None:
+    is_zip = content.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    content.seek(0)
+    kind = "application/zip" if is_zip else "application/octet-stream"
+    storage.put(key, content, size=size, content_type=kind)

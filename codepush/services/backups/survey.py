@@ -1,0 +1,94 @@
+"""Looks through all data while the server works, and sees every group as of one moment.
+
+Groups are read one after the other, so what one needs of another may have come or gone in between.
+After all are read, those that do not fit each other are read again until they do.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from codepush.services.backups.ledger import Ledger
+from codepush.services.backups.references import Need, held_in, needs_of
+from codepush.services.clock import Clock
+from codepush.store import keys
+from codepush.store.groups import Entry, GroupReader
+
+_ROUNDS = 300
+_FAULT_ROUNDS = 12
+"""Needs that stay unmet for so many rounds are faults of the data, not changes under way."""
+_HASTY_ROUNDS = 6
+"""Read at once, to be faster than the next change; later ones wait for a change to end."""
+_PAUSE_S = 0.1
+
+OnGroup = Callable[[int, int], None]
+"""Told how many groups are read, and how many there are."""
+
+
+class Reader(Protocol):
+    """Whom a survey shows the groups."""
+
+    def group(self, tag: str, entries: Iterable[Entry]) -> None:
+        """Take a group, whole; it takes the place of what was shown of it before."""
+
+
+class Survey:
+    """One look through all data."""
+
+    def __init__(self, groups: GroupReader, clock: Clock):
+        """Read with ``groups``."""
+        self._groups = groups
+        self._clock = clock
+        self._ledger = Ledger()
+
+    def run(self, reader: Reader, on_group: OnGroup = lambda _done, _all: None) -> list[Need]:
+        """Show ``reader`` every group, some of them again.
+
+        Returns:
+            What groups need that is not there, though nobody is changing it.
+        """
+        try:
+            for key in self._groups.find():
+                if place := keys.place(key):
+                    self._ledger.note_key(place.kind, place.tag, key)
+            tags = self._ledger.tags()
+            for done, tag in enumerate(tags, 1):
+                self._read(tag, reader)
+                on_group(done, len(tags))
+            return self._settle(reader)
+        finally:
+            self._ledger.close()
+
+    def _settle(self, reader: Reader) -> list[Need]:
+        lasting: dict[Need, int] = {}
+        for _ in range(_ROUNDS):
+            unmet = list(self._ledger.unmet())
+            lasting = {need: lasting.get(need, 0) + 1 for need in unmet}
+            doubtful = [need for need in unmet if lasting[need] <= _FAULT_ROUNDS]
+            if not doubtful:
+                break
+            if max(lasting.values()) > _HASTY_ROUNDS:
+                time.sleep(_PAUSE_S)
+            places = (keys.place(need.key) for need in doubtful)
+            others = [place.tag for place in places if place]
+            # First who needs, then what is needed: as at first, and for the same reason.
+            for tag in dict.fromkeys([*(need.tag for need in doubtful), *others]):
+                self._read(tag, reader)
+        return list(lasting)
+
+    def _read(self, tag: str, reader: Reader) -> None:
+        entries = self._groups.read(tag, self._ledger.keys_of(tag))
+        self._ledger.forget(tag)
+        reader.group(tag, self._noted(tag, entries))
+
+    def _noted(self, tag: str, entries: Iterator[Entry]) -> Iterator[Entry]:
+        now_ms = self._clock()
+        for entry in entries:
+            try:
+                needs = list(needs_of(entry, now_ms))
+            except (KeyError, TypeError, ValueError):
+                # Nothing ever meets this need, so it is told as a fault; the entry is kept.
+                what = f"The record {entry.key} cannot be read."
+                needs = [Need(tag, entry.key, "unreadable", "", "", what)]
+            self._ledger.note(tag, needs, held_in(entry))
+            yield entry

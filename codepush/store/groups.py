@@ -1,0 +1,223 @@
+"""Groups: all keys with one hash tag, read and written whole whatever is in them.
+
+What a backup holds is independent of the server's version and kind: elements as text, not Redis's
+own dumps.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from codepush.domain.ids import AppId, DeploymentId
+from codepush.store import keys
+from codepush.store.connection import StoreClient
+from codepush.store.scripts import Scripts
+
+_MOST_AT_ONCE = 1_000
+"""Elements that are read in one step; a group with more of them is copied first, in one step."""
+_BATCH = 500
+_COPY_S = 3_600
+_TRIES = 50
+
+
+class GroupChangedError(Exception):
+    """A group changed shape each time that it was to be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key, or a part of a large one; parts of one key follow each other.
+
+    Attributes:
+        type: As Redis names it.
+        items: Hash: fields and values in turn. Sorted set: members and scores in turn. Stream: ids
+            and lists of fields and values in turn. Else the elements.
+        expires_at_ms: None for a key that stays.
+        about: Of a stream, with its last part: its last id, how many entries were ever added, and
+            the highest id that was deleted.
+        is_first: Whether it begins a key.
+    """
+
+    key: str
+    type: str
+    items: list[Any]
+    expires_at_ms: int | None = None
+    about: tuple[str, int, str] | None = None
+    is_first: bool = True
+
+
+class GroupReader:
+    """Reads groups, each as of one moment."""
+
+    def __init__(self, client: StoreClient):
+        """Use ``client``, which must take any bytes for text."""
+        self._client = cast(Any, client)
+        self._scripts = Scripts(client)
+        self._backup = uuid.uuid4().hex[:12]
+
+    def find(self) -> Iterator[str]:
+        """Yield every key that belongs into a backup, some of them twice."""
+        for key in self._client.scan_iter(match=f"{keys.ROOT}:*", count=1_000):
+            if keys.is_lasting(key):
+                yield key
+
+    def read(self, tag: str, found: Iterable[str]) -> Iterator[Entry]:
+        """Yield all of a group; what is found is what it held when the first of it is yielded.
+
+        Args:
+            tag: The group.
+            found: Keys of it that are known; others are found by themselves.
+
+        Raises:
+            GroupChangedError: Deployments came and went in between, many times.
+        """
+        names = list(dict.fromkeys([*keys.group(tag), *found]))
+        for _ in range(_TRIES):
+            reply = self._scripts.run("dump_group", names, [_MOST_AT_ONCE])
+            copies: list[str] = []
+            if isinstance(reply, int):
+                copies = [keys.copy(tag, self._backup, number) for number in range(len(names))]
+                reply = self._scripts.run("copy_group", [*names, *copies], [_COPY_S * 1_000])
+            later = self._unknown(tag, names, reply, copies)
+            if not later:
+                return self._copied(names, reply, copies) if copies else _decode(names, reply)
+            self._unlink(copies)
+            names += later
+        raise GroupChangedError(tag)
+
+    def _unknown(
+        self, tag: str, names: list[str], reply: list[Any], copies: list[str]
+    ) -> list[str]:
+        """Return keys of deployments that were not asked for, since they are too new."""
+        if not tag.startswith("a:"):
+            return []
+        held = keys.deployments(AppId(tag.partition(":")[2]))
+        for row in reply:
+            place = row[0] - 1
+            if names[place] == held:
+                ids = self._client.hvals(copies[place]) if copies else row[3][1::2]
+                known = set(names)
+                all_keys = keys.group(tag, [DeploymentId(each) for each in ids])
+                return [key for key in all_keys if key not in known]
+        return []
+
+    def _copied(self, names: list[str], reply: list[Any], copies: list[str]) -> Iterator[Entry]:
+        try:
+            for place, kind, expires_at_ms in reply:
+                name, copy = names[place - 1], copies[place - 1]
+                is_first = True
+                for items, about in self._parts(kind, copy):
+                    self._client.expire(copy, _COPY_S)
+                    yield Entry(name, kind, items, _lifetime(expires_at_ms), about, is_first)
+                    is_first = False
+        finally:
+            self._unlink(copies)
+
+    def _parts(self, kind: str, key: str) -> Iterator[tuple[list[Any], Any]]:
+        client = self._client
+        if kind == "stream":
+            yield from self._rows(key)
+        elif kind == "string":
+            yield [client.get(key)], None
+        elif kind == "list":
+            for start in range(0, client.llen(key), _BATCH):
+                yield client.lrange(key, start, start + _BATCH - 1), None
+        else:
+            scan: dict[str, Callable[..., Any]] = {
+                "hash": partial(client.hscan, key),
+                "set": partial(client.sscan, key),
+                "zset": partial(client.zscan, key, score_cast_func=str),
+            }
+            cursor = None
+            while cursor != 0:
+                cursor, found = scan[kind](cursor=cursor or 0, count=_BATCH)
+                pairs = found.items() if kind == "hash" else found
+                flat = list(pairs) if kind == "set" else [text for pair in pairs for text in pair]
+                if flat:
+                    yield flat, None
+
+    def _rows(self, key: str) -> Iterator[tuple[list[Any], Any]]:
+        start = "-"
+        while rows := self._client.xrange(key, min=start, max="+", count=_BATCH):
+            items = [part for row_id, row in rows for part in (row_id, _flat(row))]
+            yield items, None
+            start = f"({rows[-1][0]}"
+        info = self._client.xinfo_stream(key)
+        names = ("last-generated-id", "entries-added", "max-deleted-entry-id")
+        yield [], tuple(info[name] for name in names)
+
+    def _unlink(self, copies: list[str]) -> None:
+        for start in range(0, len(copies), _BATCH):
+            self._client.unlink(*copies[start : start + _BATCH])
+
+
+class GroupWriter:
+    """Writes entries into a store where nothing else writes."""
+
+    def __init__(self, client: StoreClient):
+        """Use ``client``, which must take any bytes for text."""
+        self._client = cast(Any, client)
+
+    def write(self, entries: Iterable[Entry]) -> None:
+        """Write entries; in place of what there is, where they begin a key."""
+        pipe = self._client.pipeline(transaction=False)
+        for entry in entries:
+            _write(pipe, entry)
+        pipe.execute()
+
+
+def _write(pipe: Any, entry: Entry) -> None:
+    key, items = entry.key, entry.items
+    if entry.is_first:
+        pipe.delete(key)
+    for start in range(0, len(items), _BATCH):
+        part = [_bytes(item) for item in items[start : start + _BATCH]]
+        if entry.type == "string":
+            pipe.set(key, part[0])
+        elif entry.type == "hash":
+            pipe.hset(key, items=part)
+        elif entry.type == "set":
+            pipe.sadd(key, *part)
+        elif entry.type == "list":
+            pipe.rpush(key, *part)
+        elif entry.type == "zset":
+            pipe.zadd(key, dict(zip(part[::2], map(float, part[1::2]), strict=True)))
+        else:
+            for row_id, row in zip(part[::2], part[1::2], strict=True):
+                pipe.execute_command("XADD", key, row_id, *row)
+    if entry.about:
+        last, added, deleted = entry.about
+        # A stream without entries is made by a group of readers, which need not stay.
+        pipe.execute_command("XGROUP", "CREATE", key, "restore", "0", "MKSTREAM")
+        pipe.execute_command("XGROUP", "DESTROY", key, "restore")
+        pipe.execute_command("XSETID", key, last, "ENTRIESADDED", added, "MAXDELETEDID", deleted)
+    if entry.expires_at_ms is not None:
+        pipe.pexpireat(key, entry.expires_at_ms)
+
+
+def _bytes(item: str | list[str]) -> Any:
+    """Return text as it was in the store; hiredis sends nothing else that is no UTF-8."""
+    if isinstance(item, str):
+        return item.encode("utf-8", "surrogateescape")
+    return [_bytes(each) for each in item]
+
+
+def _decode(names: list[str], reply: list[Any]) -> Iterator[Entry]:
+    for place, kind, expires_at_ms, found in reply:
+        about = None
+        items = found
+        if kind == "stream":
+            last, added, deleted = found[-1]
+            about = (last, int(added), deleted)
+            items = [part for row_id, row in found[:-1] for part in (row_id, row)]
+        yield Entry(names[place - 1], kind, items, _lifetime(expires_at_ms), about)
+
+
+def _lifetime(expires_at_ms: int) -> int | None:
+    return expires_at_ms if expires_at_ms >= 0 else None
+
+
+def _flat(row: dict[str, str]) -> list[str]:
+    return [text for pair in row.items() for text in pair]
