@@ -32,8 +32,8 @@ worker_class = "codepush.edge.worker.EdgeWorker"
 workers = _settings.web_concurrency
 threads = _settings.web_threads
 
-# Seconds without a heartbeat until a process is taken for hung. The heartbeat is the event loop's and
-# does not depend on requests: an upload of 190 MB over a mobile uplink may take an hour.
+# Seconds without a heartbeat until a process is taken for hung. The heartbeat is the event loop's
+# and does not depend on requests: an upload of 190 MB over a mobile uplink may take an hour.
 timeout = 60
 # Seconds that requests get to end at a stop; a PaaS kills after 30.
 graceful_timeout = 25

@@ -1,13 +1,12 @@
 """Looks whether all data is sound, and says what is not."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import BinaryIO
-
-import orjson
 
 from codepush.domain.errors import InvalidParameterError, NotFoundError
 from codepush.domain.ids import BlobKey
@@ -25,6 +24,7 @@ from codepush.store.releases import decode_release
 OnBlob = Callable[[int, int], None]
 
 _CHUNK_BYTES = 1 << 20
+_LABEL = re.compile(r"v[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +180,12 @@ class _AppLook:
                 counted = self._counted.setdefault(deployment, Counter())
                 for field, value in pairs:
                     at, _, counter = field.rpartition("|")
-                    if counter == "active":
+                    # Those of rare binary versions are given up where there are too many.
+                    if counter == "active" and _LABEL.fullmatch(at):
                         counted[at] += max(0, int(value))
             case ["d", deployment, "devices"]:
                 active = self._active.setdefault(deployment, Counter())
-                active.update(orjson.loads(text)["place"] for _, text in pairs)
+                active.update(text.partition("|")[0] for _, text in pairs)
 
     def finish(self) -> list[Finding]:
         """Return what is not sound."""
@@ -219,8 +220,8 @@ class _AppLook:
             )
         if max(numbers, default=0) > int(record["label_seq"]):
             self._find(f"would give labels of {name!r} twice", "Restore the app from a backup.")
-        active = self._active.get(deployment, Counter())
-        active.pop("", None)
+        found = self._active.get(deployment, Counter())
+        active = Counter({at: count for at, count in found.items() if _LABEL.fullmatch(at)})
         if +self._counted.get(deployment, Counter()) != +active:
             self._find(
                 f"counts other active devices of {name!r} than there are",
