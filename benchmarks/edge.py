@@ -164,6 +164,7 @@ def measure(server: Server, folder: Path) -> None:
         Target("report_status/deploy", server.url, [web], REPORTS.format(path=REPORT, key=keys[0])),
         Target("a Flask route (/health/live)", f"{server.url}/health/live", [web]),
     ]
+    folder.chmod(0o755)  # nginx changes its user
     (folder / "index.html").write_text("Hello World")
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=4802))
     with (
