@@ -35,6 +35,11 @@ def is_outage(exc: Exception) -> bool:
     return isinstance(exc, redis.RedisError)
 
 
+def is_full(exc: Exception) -> bool:
+    """Return whether Redis had no memory left for a change; it was refused before any of it."""
+    return isinstance(exc, redis.OutOfMemoryError)
+
+
 _RETRIES = 8
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5

@@ -19,7 +19,7 @@ from codepush.domain.errors import (
     StorageError,
     StoreUnavailableError,
 )
-from codepush.store.connection import STORE_ERRORS, is_outage
+from codepush.store.connection import STORE_ERRORS, is_full, is_outage
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +52,11 @@ UNFORESEEN = (
 STORE_AWAY = (
     "The server's store does not answer right now. If you were changing something, check whether it"
     " happened before you try again."
+)
+
+STORE_FULL = (
+    "The server's store is full and takes no changes; what you asked for was not done. Please tell"
+    " the operator of the server."
 )
 
 _ROUTING = {
@@ -160,7 +165,7 @@ def _answer_store(exc: Exception) -> Response:
     if not is_outage(exc):
         return _answer_unforeseen(exc)
     log.error("store failed", path=request.path, error=type(exc).__name__, reason=str(exc))
-    return _answer(StoreUnavailableError(STORE_AWAY))
+    return _answer(StoreUnavailableError(STORE_FULL if is_full(exc) else STORE_AWAY))
 
 
 def _answer_unforeseen(exc: Exception) -> Response:

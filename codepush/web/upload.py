@@ -12,7 +12,7 @@ from gunicorn.http.errors import ParseException  # type: ignore[import-untyped] 
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
-from codepush.domain.errors import InvalidParameterError
+from codepush.domain.errors import InvalidParameterError, StorageError
 from codepush.web.context import settings
 from codepush.web.errors import package_too_large
 
@@ -82,6 +82,11 @@ def read_package() -> BinaryIO:
         )
     try:
         part = request.files.get("package")
+    except OSError as exc:  # of the spool: a connection that breaks is told otherwise
+        raise StorageError(
+            "The upload could not be kept, because the server's disk refused:"
+            f" {exc.strerror or 'unknown error'}. Please tell the operator of the server."
+        ) from exc
     except RequestEntityTooLarge as exc:
         if 0 < (request.content_length or 0) <= most:  # it is not the package
             raise InvalidParameterError(
