@@ -11,6 +11,7 @@ import re
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -33,6 +34,7 @@ REPORT = "/v0.1/public/codepush/report_status/deploy"
 EXPRESS = (
     "require('express')().get('/',(q,s)=>s.send('Hello World')).listen(process.argv[1],'127.0.0.1')"
 )
+GTHREAD = ["--worker-class=gthread", "--threads=8", "--workers=1", "wsgi:app"]
 NGINX = """worker_processes 1; pid {folder}/pid; error_log {folder}/error.log; daemon off;
 events {{ worker_connections 2048; }}
 http {{ access_log off; keepalive_requests 1000000000;
@@ -94,9 +96,13 @@ class Target:
 
 
 @contextmanager
-def started(command: list[str], port: int) -> Iterator[psutil.Process]:
+def started(
+    command: list[str], port: int, folder: str | None = None, **environment: str
+) -> Iterator[psutil.Process]:
     """Run a program on the first core until the end of the block."""
-    process = subprocess.Popen(["taskset", "-c", "0", *command], cwd=os.environ.get("EXPRESS"))
+    process = subprocess.Popen(
+        ["taskset", "-c", "0", *command], cwd=folder, env=os.environ | environment
+    )
     try:
         for _ in range(100):
             try:
@@ -142,14 +148,21 @@ def main() -> None:
             server.stop()
 
 
+def web_process(server: Server) -> psutil.Process:
+    """Return the process that answers."""
+    for child in psutil.Process(server.process.pid).children(recursive=True):
+        try:
+            if "codepush.server.web" in " ".join(child.cmdline()) and not child.children():
+                return child
+        except psutil.Error:  # a job of the worker that has ended
+            continue
+    raise SystemExit("there is no web process")
+
+
 def measure(server: Server, folder: Path) -> None:
     """Fill the server, start the others, and run the rounds."""
     keys = fill(server)
-    web = next(
-        child
-        for child in psutil.Process(server.process.pid).children(recursive=True)
-        if "codepush.server.web" in " ".join(child.cmdline()) and not child.children()
-    )
+    web = web_process(server)
     web.cpu_affinity([0])
     for thread in web.threads():
         os.sched_setaffinity(thread.id, {0})
@@ -168,10 +181,20 @@ def measure(server: Server, folder: Path) -> None:
     (folder / "index.html").write_text("Hello World")
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=4802))
     with (
-        started(["node", "-e", EXPRESS, "4801"], 4801) as express,
+        started(["node", "-e", EXPRESS, "4801"], 4801, os.environ.get("EXPRESS")) as express,
         started([shutil.which("nginx") or "", "-c", f"{folder}/nginx.conf"], 4802) as nginx,
+        started(
+            [sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:4803", *GTHREAD],
+            4803,
+            REDIS_URL=f"unix://{folder}/var/valkey.sock",
+            DATA_DIR=f"{folder}/var",
+        ) as plain,
     ):
         targets.append(Target("Express hello", "http://127.0.0.1:4801/", [express]))
+        targets.insert(
+            3,
+            Target("the same under gthread", "http://127.0.0.1:4803/health/live", plain.children()),
+        )
         targets.append(Target("nginx static", "http://127.0.0.1:4802/", nginx.children()))
         figures: defaultdict[str, list[dict[str, float]]] = defaultdict(list)
         for _ in range(ROUNDS):

@@ -1,6 +1,7 @@
 """HTTP as hostile and careless clients speak it, on the real socket."""
 
 import json
+import resource
 import socket
 import time
 import uuid
@@ -338,13 +339,14 @@ def test_a_request_that_trickles_in_is_given_up_on(server: RealServer, beginning
 def test_idle_connections_by_the_thousand_harm_nobody(server: RealServer, key: str) -> None:
     idle: list[Client] = []
     try:
-        idle.extend(Client(server) for _ in range(900))
+        room = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500
+        idle.extend(Client(server) for _ in range(min(10_000, room)))
         began = time.monotonic()
         with Client(server) as client:
             assert client.send(check_of(key)).status() == 200
             assert client.send("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").status() == 200
         assert idle[0].is_closed()  # after the keep-alive time, without a word
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 60
     finally:
         for client in idle:
             client.__exit__()
