@@ -7,7 +7,7 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from codepush.api import health, login
+from codepush.api import health, login, metrics
 from codepush.api.classic.blueprint import classic_blueprints
 from codepush.api.v1 import api as seed
 from codepush.edge import blobs, device
@@ -19,8 +19,10 @@ from codepush.store.connection import connect
 from codepush.store.queue import JobQueue
 from codepush.store.stores import open_stores
 from codepush.telemetry.logging import configure_logging
-from codepush.web import errors
+from codepush.telemetry.metrics import gauge
+from codepush.web import errors, headers
 from codepush.web.context import EXTENSION
+from codepush.web.observe import Observer
 from codepush.web.quotas import Quotas
 from codepush.web.upload import DrainUnread, SpoolingRequest
 
@@ -69,14 +71,21 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     if settings.cdn_purge_url:
         open_cdn(settings.cdn_purge_url, settings.cdn_token)  # a mistake shall stop the start
     storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
-    app.extensions[EXTENSION] = build_services(
-        settings, stores, storage, JobQueue(settings.effective_queue_url), clock
+    queue = JobQueue(settings.effective_queue_url)
+    services = build_services(settings, stores, storage, queue, clock)
+    gauge(
+        "snapshot_stale_seconds",
+        "Seconds since the store ceased to tell of changes, in the worst process; 0 if it does.",
+        lambda: services.snapshot.stale_s,
     )
+    app.extensions[EXTENSION] = services
     app.extensions[f"{EXTENSION}.settings"] = settings
     errors.install(app)
+    Observer(settings).install(app)
+    headers.install(app, settings)
     Quotas(settings).install(app)
-    for blueprint in (health.blueprint, device.blueprint, blobs.blueprint, login.blueprint):
-        app.register_blueprint(blueprint)
+    for part in (health, metrics, device, blobs, login):
+        app.register_blueprint(part.blueprint)
     for blueprint in classic_blueprints():
         app.register_blueprint(blueprint)
     seed.install(app)

@@ -21,6 +21,7 @@ from codepush.domain.store_urls import Topology, parse_store_url
 ENVIRONMENTS = ("development", "testing", "production")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
+ACCESS_LOGS = ("off", "sampled", "all")
 REGISTRATIONS = ("open", "invited", "closed")
 MAX_QUOTA = 100_000_000
 MIN_SECRET_KEY = 32
@@ -71,6 +72,11 @@ class Settings:
     admin_email: str
     log_level: str
     log_format: str
+    access_log: str
+    access_log_rate: int
+    metrics_token: str = field(repr=False)
+    metrics_port: int
+    otel_exporter_otlp_endpoint: str
 
     @property
     def embedded_store(self) -> bool:
@@ -164,6 +170,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         admin_email=_email(values, "ADMIN_EMAIL"),
         log_level=_choice(values, "LOG_LEVEL", LOG_LEVELS),
         log_format=_choice(values, "LOG_FORMAT", LOG_FORMATS),
+        access_log=_choice(values, "ACCESS_LOG", ACCESS_LOGS),
+        access_log_rate=_integer(values, "ACCESS_LOG_RATE", 1, 1_000_000),
+        metrics_token=_token(values, "METRICS_TOKEN"),
+        metrics_port=_integer(values, "METRICS_PORT", 0, 65_535),
+        otel_exporter_otlp_endpoint=_public_url(values, "OTEL_EXPORTER_OTLP_ENDPOINT"),
     )
 
 
@@ -302,6 +313,16 @@ def _storage_url(values: Mapping[str, str], name: str) -> str:
         raise SettingsError(
             f"{name} is not a URL; it must begin with the scheme of a storage plugin, such as"
             " local:///var/lib/codepush/blobs."
+        )
+    return text
+
+
+def _token(values: Mapping[str, str], name: str) -> str:
+    text = values[name]
+    if text and not re.fullmatch(r"[\x21-\x7e]{16,200}", text):
+        raise SettingsError(  # which does not repeat it
+            f"{name} is too weak; it must have 16 to 200 printable characters and no spaces, such"
+            " as the output of: openssl rand -hex 32."
         )
     return text
 

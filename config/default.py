@@ -117,3 +117,21 @@ LOG_LEVEL = "info"
 
 # Form of log lines: text for people, json for collectors.
 LOG_FORMAT = "text"
+
+# Lines about requests: off, sampled (one in ACCESS_LOG_RATE, and each that failed with a status of
+# 500 or more) or all.
+ACCESS_LOG = "off"
+
+# Requests for each of which the sampled access log has one line.
+ACCESS_LOG_RATE = "100"
+
+# Token that whoever collects metrics sends to GET /metrics. Empty: no metrics there.
+METRICS_TOKEN = ""
+
+# TCP port of its own at which metrics are served without a token; keep it from the outside.
+# 0: none.
+METRICS_PORT = "0"
+
+# Base URL of an OpenTelemetry collector that takes traces as OTLP over HTTP, e.g.
+# http://localhost:4318. Empty: no traces. Needs the extra otel.
+OTEL_EXPORTER_OTLP_ENDPOINT = ""

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from codepush.server import lifeline
+from codepush.server import lifeline, metrics
 from codepush.server.errors import ServerError
 from codepush.server.logs import log_config, quiet_level
 from codepush.server.start import check_start
@@ -65,10 +65,11 @@ logconfig_dict = log_config(_settings, quiet_level(_settings)) | {
 
 
 def on_starting(_server: Any) -> None:
-    """End with a sentence if this server cannot work, unless a supervisor has looked already.
+    """Prepare what the web processes share, and end with a sentence if this server cannot work, unless a supervisor has looked already.
 
     Once, in the master: processes that start later live through a store that is away.
     """
+    metrics.prepare(_settings.data_dir / "metrics")
     if lifeline.is_supervised():
         return
     try:
@@ -78,6 +79,21 @@ def on_starting(_server: Any) -> None:
         sys.exit(2)
 
 
+def post_worker_init(_worker: Any) -> None:
+    """Begin to publish what a web process counts, when it is there."""
+    metrics.keep_publishing()
+
+
+def worker_exit(_server: Any, _worker: Any) -> None:
+    """Publish the last of what a web process counted."""
+    metrics.publish()
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Forget what is true of a process only while it lives."""
+    metrics.forget(worker.pid)
+
+
 def when_ready(_server: Any) -> None:
     """Tie the master to its supervisor, if it has one.
 
@@ -85,3 +101,4 @@ def when_ready(_server: Any) -> None:
     master: the processes it forks end with it.
     """
     lifeline.watch()
+    metrics.serve(_settings)

@@ -1,12 +1,19 @@
-"""Tells whether the server is there, in the words of the reference server."""
+"""Tells whether the server is there; ``/health`` in the words of the reference server."""
 
+from collections.abc import Iterator
+
+import redis
 from flask import Blueprint, Response
 
 from codepush.domain.errors import CodePushError
+from codepush.services.container import Services
 from codepush.store.connection import STORE_ERRORS
 from codepush.web.context import services
 
 blueprint = Blueprint("health", __name__)
+
+WORKER_SILENT_S = 120
+"""Without a word from any worker, after which there is none; each says something once a minute."""
 
 
 @blueprint.get("/")
@@ -36,18 +43,30 @@ def live() -> Response:
 
 @blueprint.get("/health/ready")
 def ready() -> Response:
-    """Tell whether requests may be sent here, and what does not work meanwhile."""
+    """Tell whether requests may be sent here, and what does not work meanwhile.
+
+    Always 200: a server without its store still answers devices, from memory.
+    """
     found = services()
     found.snapshot.follow()
+    faults = [f"Degraded: {fault}" for fault in _faults(found)]
+    return _text("\n".join(faults) or "Ready")
+
+
+def _faults(found: Services) -> Iterator[str]:
     if not found.snapshot.is_connected:
-        return _text(
-            "Degraded: the store does not answer. Devices get what was true when it last did."
-        )
+        yield "the store does not answer. Devices get what was true when it last did."
     try:
         found.storage.check()
     except CodePushError as exc:
-        return _text(f"Degraded: {exc.message}")
-    return _text("Ready")
+        yield exc.message
+    try:
+        silent_s = found.vitals.silent_s()
+    except redis.RedisError:
+        yield "the queue of jobs does not answer. Background work waits."
+    else:
+        if silent_s is None or silent_s > WORKER_SILENT_S:
+            yield "no worker is there. Background work waits; start `codepush worker`."
 
 
 def _text(text: str, status: int = 200) -> Response:

@@ -5,6 +5,7 @@ What lies behind an address never changes, so it may be cached for ever.
 """
 
 import os
+from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
@@ -37,8 +38,17 @@ def download(key: str) -> AnyResponse:
     response.cache_control.immutable = True
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Access-Control-Allow-Origin"] = "*"
+    environ = request.environ
+    asked = request.range
+    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+        # None, one that is malformed, or one that may be ignored: RFC 9110, 14.2.
+        environ = {name: value for name, value in environ.items() if name != "HTTP_RANGE"}
     try:
-        return response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+        answer = response.make_conditional(environ, accept_ranges=True, complete_length=size)
     except RequestedRangeNotSatisfiable:
         file.close()  # this response, which would have done so, is not sent
         raise
+    if answer.status_code == HTTPStatus.PRECONDITION_FAILED:
+        file.close()
+        return Response(status=answer.status_code)
+    return answer

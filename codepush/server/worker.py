@@ -1,6 +1,7 @@
 """The process that runs background jobs: an RQ worker that outlives restarts of the store."""
 
 import importlib
+import contextlib
 import logging.config
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 import time
 import uuid
 from types import FrameType
+from typing import Any
 
 import redis.exceptions
 import rq
@@ -24,12 +26,18 @@ from codepush.server.ticker import Ticker
 from codepush.settings import Settings, SettingsError, load_settings
 from codepush.store.connection import connect_queue
 from codepush.store.queue import QUEUES
+from codepush.store.vitals import JobVitals
 
 log = logging.getLogger("codepush.server")
 
 _PAUSE_S = 1.0
 _MAINTENANCE_S = 60
 """How soon a job of a worker that was killed is found, once its heartbeat is too old."""
+
+_HEARTBEAT_S = 45
+"""How often an idle worker says that it is there; ``/health/ready`` looks for that."""
+_WAIT_MARGIN_S = 15
+"""RQ waits for a job for as long as a worker lives, less this."""
 
 
 class _Worker(rq.Worker):
@@ -40,11 +48,29 @@ class _Worker(rq.Worker):
 
     max_connection_wait_time = 5.0
     stop_wished = False
+    vitals: JobVitals | None = None
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Note the wish and do what RQ does: raise, or stop after the job at hand."""
         self.stop_wished = True
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call] # RQ's
+
+    def handle_job_success(self, *args: Any, **options: Any) -> Any:
+        """Count the job, after what RQ does."""
+        done = super().handle_job_success(*args, **options)
+        self._count("succeeded")
+        return done
+
+    def handle_job_failure(self, *args: Any, **options: Any) -> Any:
+        """Count the try, after what RQ does; it may be tried again."""
+        done = super().handle_job_failure(*args, **options)
+        self._count("failed")
+        return done
+
+    def _count(self, outcome: str) -> None:
+        if self.vitals is not None:
+            with contextlib.suppress(redis.exceptions.RedisError):  # a number is not worth a job
+                self.vitals.count(outcome)
 
 
 def run(settings: Settings) -> None:
@@ -98,7 +124,9 @@ def _work(settings: Settings) -> bool:
             name=f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}",
             connection=connect_queue(settings.effective_queue_url),
             maintenance_interval=_MAINTENANCE_S,
+            worker_ttl=_HEARTBEAT_S + _WAIT_MARGIN_S,
         )
+        worker.vitals = JobVitals(settings.effective_queue_url)
         worker.work()
     except redis.exceptions.RedisError as exc:
         log.warning("the worker cannot reach its queue (%s)", exc)

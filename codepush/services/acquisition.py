@@ -7,6 +7,9 @@ from codepush.domain.semver import InvalidVersionError, normalize_app_version, p
 from codepush.domain.update_check import UpdateAnswer, UpdateDecision, UpdateRequest
 from codepush.services.packages_wanted import PackagesWanted
 from codepush.services.snapshot import Prepared, Snapshot
+from codepush.telemetry.counters import Counter
+
+CHECKS = Counter("update_checks_total", "Update checks, by what the device was told.", ("outcome",))
 
 BAD_KEY = (
     "An update check must include a valid deployment key - please check that your app has been"
@@ -52,6 +55,7 @@ class Acquisition:
         """
         found = self._snapshot.get(key)
         if found is None:
+            CHECKS.add(1, "unknown key")
             raise unknown_key()
         return found
 

@@ -37,6 +37,7 @@ from codepush.services.webhooks import Webhooks
 from codepush.settings import Settings
 from codepush.store.queue import JobQueue
 from codepush.store.stores import Stores
+from codepush.store.vitals import JobVitals
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Services:
     sessions: Sessions
     audit: Audit
     webhooks: Webhooks
+    vitals: JobVitals
 
 
 def build_services(
@@ -152,6 +154,7 @@ def build_services(
             teller,
             clock,
         ),
+        vitals=JobVitals(settings.effective_queue_url),
     )
 
 

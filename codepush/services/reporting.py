@@ -6,6 +6,11 @@ from codepush.services.clock import Clock
 from codepush.services.snapshot import Snapshot
 from codepush.store.reports import Leaving
 from codepush.store.stores import Stores
+from codepush.telemetry.counters import Counter
+
+REPORTS = Counter(
+    "reports_total", "Reports of devices, by what happened and how it counted.", ("what", "outcome")
+)
 
 
 class Reporting:
@@ -31,6 +36,7 @@ class Reporting:
             raise unknown_key()
         now_ms = self._clock()
         outcome = self._stores.reports.count(prepared.address, report, now_ms=now_ms)
+        REPORTS.add(1, report.happening.name.lower(), outcome.name.lower())
         if outcome is Outcome.UNKNOWN_DEPLOYMENT:
             raise unknown_key()
         left = report.leaves(outcome)

@@ -91,6 +91,7 @@ class Snapshot:
         self._lock = threading.RLock()
         self._feed: ChangeFeed | None = None
         self._is_connected = False
+        self._lost_at: float | None = None
         self._first_word = threading.Event()
         stores.changes.listen(self._changed_here)
 
@@ -98,6 +99,11 @@ class Snapshot:
     def is_connected(self) -> bool:
         """Whether Redis tells this process of changes."""
         return self._is_connected
+
+    @property
+    def stale_s(self) -> float:
+        """Seconds since Redis ceased to tell this process of changes; 0 while it does."""
+        return 0.0 if self._lost_at is None else time.monotonic() - self._lost_at
 
     def held(self, key: str) -> Prepared | None:
         """Return what is held and true, as far as one can know; asks nobody."""
@@ -142,6 +148,7 @@ class Snapshot:
         """Check all that is held: there may have been changes that nobody told."""
         with self._lock:
             self._is_connected = True
+            self._lost_at = None
             for each in self._held.values():
                 each.is_valid = False
             doubtful = list(reversed(self._held.values()))  # those used last first
@@ -152,6 +159,7 @@ class Snapshot:
         """Go on with what is held, checked or not."""
         with self._lock:
             self._is_connected = False
+            self._lost_at = time.monotonic() if self._lost_at is None else self._lost_at
             for each in self._held.values():
                 each.is_valid = True
         self._first_word.set()

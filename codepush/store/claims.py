@@ -30,9 +30,6 @@ class Claim:
         deadline_ms: Server time until which the record may be committed.
     """
 
-    key: str
-    field: str
-    owner: str
     deadline_ms: int
 
 
@@ -62,7 +59,7 @@ class Claims:
         for _ in range(3):
             reply = self._scripts.run("claim", [key], [field, owner, stale, TAKEOVER_AFTER_MS])
             if reply[0] == 1:
-                return Claim(key, field, owner, int(reply[1]) + COMMIT_WITHIN_MS)
+                return Claim(int(reply[1]) + COMMIT_WITHIN_MS)
             holder, age_ms = str(reply[1]), int(reply[2])
             if age_ms < TAKEOVER_AFTER_MS or bears(holder):
                 return None

@@ -58,6 +58,7 @@ key (below ``cp:1:``)           type  contents                                  
 ``{jobs}:webhooks``             zset  organizations by time to look at them (index)  ever
 ``{jobs}:deliver``              str   a job that delivers was enqueued               1 minute
 ``{jobs}:tick:PERIOD:NUMBER``   str   housekeeping of a period was enqueued          2 periods
+``{jobs}:outcomes``             hash  how jobs ended -> number                       ever
 ``rq:...``                      ...   RQ's own: queues, jobs, workers                RQ's
 ``cp:{layout}``                 hash  version of the layout; digest of a backup      ever
                                       while it is restored
@@ -120,6 +121,11 @@ UNREFERENCED = f"{ROOT}:{{jobs}}:unreferenced"
 def tick(period_s: int, number: int) -> str:
     """String: set by the first worker that enqueues the housekeeping of a period."""
     return f"{ROOT}:{{jobs}}:tick:{period_s}:{number}"
+
+
+def job_outcomes() -> str:
+    """Hash: how many jobs ended in which way."""
+    return f"{ROOT}:{{jobs}}:outcomes"
 
 
 def user(user_id: UserId) -> str:

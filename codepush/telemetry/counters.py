@@ -1,4 +1,8 @@
-"""Counters of this process, for whoever collects metrics."""
+"""Numbers of this process, for whoever collects metrics.
+
+Counting must cost next to nothing: these are plain integers, and ``telemetry/metrics.py`` publishes
+them now and then.
+"""
 
 from threading import Lock
 
@@ -6,32 +10,39 @@ _registry: dict[str, "Counter"] = {}
 
 
 class Counter:
-    """A number that only grows; safe to add to from any thread.
+    """A number that only grows, for each combination of labels; safe to add to from any thread.
 
     Attributes:
         name: As collectors spell it, e.g. ``quota_unavailable_total``.
         meaning: One sentence for people.
+        labels: Names of its labels. Their values must be few.
     """
 
-    def __init__(self, name: str, meaning: str):
+    def __init__(self, name: str, meaning: str, labels: tuple[str, ...] = ()):
         """Register the counter; one name means one counter."""
         if name in _registry:
             raise ValueError(f"there is a counter {name} already")
         self.name = name
         self.meaning = meaning
-        self._value = 0
+        self.labels = labels
+        self._values: dict[tuple[str, ...], int] = {} if labels else {(): 0}
         self._lock = Lock()
         _registry[name] = self
 
-    def add(self, amount: int = 1) -> None:
-        """Count ``amount`` more."""
+    def add(self, amount: int = 1, *labels: str) -> None:
+        """Count ``amount`` more, of what the values of its labels say."""
         with self._lock:
-            self._value += amount
+            self._values[labels] = self._values.get(labels, 0) + amount
 
     @property
     def value(self) -> int:
-        """How many since the process began."""
-        return self._value
+        """How many since the process began, whatever their labels."""
+        return sum(self.values().values())
+
+    def values(self) -> dict[tuple[str, ...], int]:
+        """Return how many, by the values of the labels."""
+        with self._lock:
+            return dict(self._values)
 
 
 def counters() -> list[Counter]:

@@ -4,6 +4,7 @@ Tokens in query strings are refused: they end up in logs and histories.
 """
 
 from flask import g, request
+from structlog.contextvars import bind_contextvars
 
 from codepush.domain.errors import UnauthorizedError
 from codepush.domain.models import Principal
@@ -19,7 +20,9 @@ def identify() -> None:
     """
     g.principal = g.refusal = None
     try:
-        g.principal = services().tokens.authenticate(_bearer_token(), request.remote_addr or "")
+        found = services().tokens.authenticate(_bearer_token(), request.remote_addr or "")
+        g.principal = found
+        bind_contextvars(actor=found.user.id, tenant=found.organization_id)
     except UnauthorizedError as exc:
         g.refusal = exc
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 import orjson
-from flask import Response, request
+from flask import Response, current_app, request
 from marshmallow import Schema
 
 from codepush.domain.errors import InvalidParameterError
+from codepush.web.context import settings
 
 MAX_JSON_BYTES = 64 * 1024
 
@@ -69,9 +70,17 @@ def load(schema: Schema, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def json_response(value: object, status: int = 200, location: str | None = None) -> Response:
-    """Return ``value`` as JSON."""
+    """Return ``value`` as JSON.
+
+    Args:
+        value: Anything that JSON has.
+        status: Of the answer.
+        location: Path of what was made, within the dialect that was spoken.
+    """
     response = Response(orjson.dumps(value), status, content_type="application/json; charset=utf-8")
     response.headers["Cache-Control"] = "no-cache"
     if location:
-        response.headers["Location"] = location
+        prefix = request.blueprint and current_app.blueprints[request.blueprint].url_prefix
+        root = request.script_root or settings().public_path
+        response.headers["Location"] = f"{root}{prefix or ''}{location}"
     return response

@@ -20,10 +20,13 @@ from codepush.domain.errors import (
     StoreUnavailableError,
 )
 from codepush.store.connection import STORE_ERRORS, is_full, is_outage
+from codepush.telemetry.counters import Counter
+from codepush.web.observe import route
 
 log = structlog.get_logger(__name__)
 
-Renderer = Callable[[CodePushError], Response]
+STORAGE_FAILURES = Counter("storage_errors_total", "Requests that failed because the storage did.")
+STORE_FAILURES = Counter("store_errors_total", "Requests that failed because the store did.")
 
 API_PREFIX = "/api/v1/"
 """Below it, errors are envelopes."""
@@ -122,7 +125,7 @@ def envelope(error: CodePushError) -> Response:
     return response
 
 
-def _renderer() -> Renderer:
+def _renderer() -> Callable[[CodePushError], Response]:
     """Return how the dialect of this request renders errors.
 
     The path is what is left when the path of ``PUBLIC_URL`` is taken off.
@@ -132,10 +135,14 @@ def _renderer() -> Renderer:
 
 def _answer(error: CodePushError) -> Response:
     if error.status >= 500:
-        log.error("request failed", path=request.path, status=error.status, reason=error.message)
+        log.error("request failed", route=route(), status=error.status, reason=error.message)
     response = _renderer()(error)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="codepush"'
+    if isinstance(error, StorageError):
+        STORAGE_FAILURES.add()
+    if isinstance(error, StoreUnavailableError):
+        STORE_FAILURES.add()
     if isinstance(error, (StoreUnavailableError, StorageError)):
         response.headers["Retry-After"] = "2"
     response.headers.setdefault("Cache-Control", "no-cache")
@@ -164,14 +171,14 @@ def answer_http(exc: HTTPException) -> Response:
 def _answer_store(exc: Exception) -> Response:
     if not is_outage(exc):
         return _answer_unforeseen(exc)
-    log.error("store failed", path=request.path, error=type(exc).__name__, reason=str(exc))
+    log.error("store failed", route=route(), error=type(exc).__name__, reason=str(exc))
     return _answer(StoreUnavailableError(STORE_FULL if is_full(exc) else STORE_AWAY))
 
 
 def _answer_unforeseen(exc: Exception) -> Response:
     if isinstance(exc, MemoryError):  # pragma: no cover - let the worker die and be replaced
         raise exc
-    log.error("unforeseen error", path=request.path, exc_info=exc)
+    log.error("unforeseen error", route=route(), exc_info=exc)
     return _answer(CodePushError(UNFORESEEN))
 
 

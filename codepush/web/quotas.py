@@ -20,16 +20,19 @@ from codepush.domain.ids import DeploymentKey
 from codepush.settings import Settings
 from codepush.store import keys
 from codepush.store.quotas import QuotaStorage, last_window, storage_uri
+from codepush.telemetry.counters import Counter
 from codepush.web.auth import anybody, identify
 from codepush.web.context import EXTENSION, settings
 
 WINDOW = "1 hour"
 """Of the management dialects, as ``limits`` spells it."""
 
+REFUSED = Counter("quota_refused_total", "Requests over a quota, by whose it was.", ("quota",))
+
 _EXTENSION = f"{EXTENSION}.quotas"
 
 _UNCOUNTED = re.compile(
-    r"/(?:$|(?:v0\.1/public|updateCheck|reportStatus|blobs|health|api/v1/(?:docs|openapi\.json))"
+    r"/(?:$|(?:v0\.1/public|updateCheck|reportStatus|blobs|health|metrics|api/v1/(?:docs|openapi\.json))"
     r"(?:/|$))"
 )
 """Devices and what they download, probes, and documentation."""
@@ -91,6 +94,7 @@ class Quotas:
             return
         subject = keys.quota_of_deployment(key)
         if not self._limiter.limiter.hit(limit, subject):
+            REFUSED.add(1, "device")
             raise self._full(
                 limit.key_for(subject),
                 f"This deployment's devices have made {limit.amount} requests in the last minute,"
@@ -100,6 +104,7 @@ class Quotas:
     def _refuse(self, limit: RequestLimit) -> None:
         """Refuse a request over its quota; Flask-Limiter calls this."""
         amount = limit.limit.amount
+        REFUSED.add(1, "user" if anybody() else "address")
         raise self._full(
             limit.key,
             f"You have made {amount} requests in the last hour, which is the limit."

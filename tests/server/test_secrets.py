@@ -52,6 +52,8 @@ def server(processes: Processes) -> Iterator[RealServer]:
         processes,
         LOG_LEVEL="debug",
         LOG_FORMAT="json",
+        ACCESS_LOG="all",
+        METRICS_TOKEN="a-token-of-the-collector",
         REGISTRATION="open",
         WEB_CONCURRENCY="1",
     )
@@ -116,6 +118,10 @@ def use_every_secret(call: Caller, first: str) -> dict[str, tuple[str, int]]:
         json={"email": "ann@example.com", "role": "Owner"},
     )["token"]
     secrets["invitation"] = (invitation, 1)
+    # Where nobody should put them, but somebody will.
+    for path in (f"/accessKeys/{first}", f"{v1}/apps/{first}?access_token={first}"):
+        requests.get(call.url + path, headers={"Authorization": f"Bearer {first}"}, timeout=30)
+    call("GET", "/metrics", "a-token-of-the-collector")
     call("POST", f"{v1}/invitations/accept", first, json={"token": invitation + "x"})
     call("POST", f"{v1}/invitations/accept", shown[0], json={"token": invitation})
     call("POST", f"{v1}/invitations/accept", shown[0], json={"token": invitation})
@@ -159,6 +165,7 @@ def test_no_secret_is_in_a_log_an_error_or_a_value(server: RealServer, data_dir:
     assert any("ann@example.com" in value for value in everything), "these are the values"
     server.stop()
     log = "".join(server.output)
+    assert log.count('"event": "request"') > len(call.answers) // 2, "the access log is on"
     assert "stopping the store" in log, "it is the whole log"
     assert log.count(first) == 2, "the first access key is shown once, in two commands"
     log = log.replace(first, "", 2)

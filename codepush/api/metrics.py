@@ -1,0 +1,56 @@
+"""``GET /metrics``, for Prometheus; not there unless a token or a port of its own was set."""
+
+import secrets
+from collections.abc import Iterator
+
+import redis
+from flask import Blueprint, Response, request
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from codepush.domain.errors import NotFoundError, UnauthorizedError
+from codepush.store.vitals import JobVitals
+from codepush.telemetry.metrics import CONTENT_TYPE, PREFIX, exposition
+from codepush.web.context import services, settings
+
+blueprint = Blueprint("metrics", __name__)
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Tell the numbers of all web processes, and of the queue."""
+    token = settings().metrics_token
+    if not token:
+        raise NotFoundError("There are no metrics here. Set METRICS_TOKEN to have them.")
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+    if not secrets.compare_digest(given.encode(), token.encode()):
+        raise UnauthorizedError("Send the token of METRICS_TOKEN: Authorization: Bearer <token>.")
+    response = Response(exposition(lambda: job_metrics(services().vitals)))
+    response.headers["Content-Type"] = CONTENT_TYPE
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def job_metrics(vitals: JobVitals) -> Iterator[Metric]:
+    """Yield the numbers of the queue, or that it cannot be reached."""
+    try:
+        waiting, outcomes, silent_s = vitals.waiting(), vitals.outcomes(), vitals.silent_s()
+    except redis.RedisError:
+        yield GaugeMetricFamily(f"{PREFIX}queue_up", "Whether the queue of jobs answers.", 0)
+        return
+    yield GaugeMetricFamily(f"{PREFIX}queue_up", "Whether the queue of jobs answers.", 1)
+    depth = GaugeMetricFamily(f"{PREFIX}queue_depth", "Jobs that wait, by queue.", labels=["queue"])
+    for queue, count in waiting.items():
+        depth.add_metric([queue], count)
+    yield depth
+    ended = CounterMetricFamily(
+        f"{PREFIX}jobs", "Jobs that ended, by how they did.", labels=["outcome"]
+    )
+    for outcome, count in outcomes.items():
+        ended.add_metric([outcome], count)
+    yield ended
+    if silent_s is not None:
+        yield GaugeMetricFamily(
+            f"{PREFIX}worker_heartbeat_age_seconds",
+            "Seconds since any worker said that it is there.",
+            silent_s,
+        )

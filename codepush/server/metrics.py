@@ -1,0 +1,59 @@
+"""Metrics in gunicorn's master: the folder its processes share, and a port of their own."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from codepush.settings import Settings
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus-client looks for the folder, once, when it is imported."""
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder, without what an earlier server left in it.
+
+    To be called before anything imports prometheus-client, and before the first fork.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.db"):
+        left.unlink(missing_ok=True)
+    os.environ[FOLDER] = str(folder)
+
+
+def forget(pid: int) -> None:
+    """Drop the gauges of a web process that has ended; what it counted stays."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    with contextlib.suppress(OSError):
+        mark_process_dead(pid)  # type: ignore[no-untyped-call] # no types
+
+
+def serve(settings: Settings) -> None:
+    """Serve metrics at their own port, if there is one, from a thread of this process."""
+    if not settings.metrics_port:
+        return
+    # Here, because few need it, and it takes a tenth of a second.
+    from prometheus_client import start_http_server
+
+    from codepush.api.metrics import job_metrics
+    from codepush.store.vitals import JobVitals
+    from codepush.telemetry.metrics import shared
+
+    vitals = JobVitals(settings.effective_queue_url)
+    registry = shared(lambda: job_metrics(vitals))
+    start_http_server(settings.metrics_port, settings.host, registry)
+
+
+def publish() -> None:
+    """Publish what this process has counted."""
+    from codepush.telemetry.metrics import publish as publish_all
+
+    publish_all()
+
+
+def keep_publishing() -> None:
+    """Publish now and then, from a thread of this process."""
+    from codepush.telemetry.metrics import Publisher
+
+    Publisher()

@@ -1,0 +1,52 @@
+"""How the background work is doing: queues, workers, and how jobs ended."""
+
+from datetime import UTC, datetime
+from functools import cached_property
+
+import redis
+
+from codepush.store import keys
+from codepush.store.connection import connect_queue
+from codepush.store.queue import QUEUES
+
+
+class JobVitals:
+    """Reads, and counts, in the Redis of the queue. Fails with its errors."""
+
+    def __init__(self, url: str, *, timeout_s: float = 2.0):
+        """Use the Redis at ``url``, which is connected to when first needed."""
+        self._url = url
+        self._timeout_s = timeout_s
+
+    @cached_property
+    def _client(self) -> redis.Redis:
+        return connect_queue(self._url, timeout_s=self._timeout_s)
+
+    def count(self, outcome: str) -> None:
+        """Count a job that ended as ``outcome`` says."""
+        self._client.hincrby(keys.job_outcomes(), outcome, 1)
+
+    def outcomes(self) -> dict[str, int]:
+        """Return how many jobs ended in which way, ever."""
+        found = self._client.hgetall(keys.job_outcomes())
+        return {_text(outcome): int(count) for outcome, count in found.items()}
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many jobs wait in each queue."""
+        from rq import Queue  # here, because importing RQ would slow every command down
+
+        return {name: Queue(name, connection=self._client).count for name in QUEUES}
+
+    def silent_s(self) -> float | None:
+        """Return how long ago a worker last said that it is there; None where there is none."""
+        from rq import Worker
+
+        heard = [worker.last_heartbeat for worker in Worker.all(connection=self._client)]
+        known = [each if each.tzinfo else each.replace(tzinfo=UTC) for each in heard if each]
+        if not known:
+            return None
+        return max(0.0, (datetime.now(UTC) - max(known)).total_seconds())
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

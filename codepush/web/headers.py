@@ -1,0 +1,27 @@
+"""Headers of every answer that keep browsers from doing harm with it."""
+
+from flask import Flask, Response
+
+from codepush.settings import Settings
+
+_YEAR_S = 31_536_000
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # Pages that need more say so themselves.
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Put them on the answers of ``app`` that do not have their own."""
+    headers = dict(_HEADERS)
+    if settings.public_url.startswith("https:"):
+        headers["Strict-Transport-Security"] = f"max-age={_YEAR_S}"
+
+    def guard(response: Response) -> Response:
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    app.after_request(guard)
