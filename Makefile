@@ -10,7 +10,7 @@ AZURITE_STAMP := tests/azurite/node_modules/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve install test test-cluster acceptance soak check lint bench lock clean
+.PHONY: serve install test test-cluster acceptance soak check lint bench lock audit clean
 
 serve: $(STAMP)
 	@exec $(BIN)/codepush serve
@@ -74,6 +74,18 @@ bench-edge: $(STAMP)
 lock: $(STAMP)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-emit-index-url --no-emit-find-links --all-extras setup.cfg -o requirements.lock
+	@$(MAKE) --no-print-directory requirements.txt
+
+# What a PaaS installs: the same versions, without the tools of developers, and the server itself.
+requirements.txt: requirements.lock
+	@{ echo '# What a PaaS installs: made from requirements.lock by `make lock`, without the tools of developers.'; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --extra azure --extra otel --extra s3 \
+	  -c requirements.lock setup.cfg; echo .; } > $@
+
+# Asks a service on the internet, so nothing depends on it.
+audit: $(STAMP)
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
 clean:
 	rm -rf $(VENV) tests/e2e/node_modules tests/azurite/node_modules

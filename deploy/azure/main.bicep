@@ -1,0 +1,328 @@
+// The server on Azure Container Apps: web and worker, Azure Managed Redis, and Blob Storage that is
+// reached with a managed identity. See docs/deploying.md.
+//
+//   az group create --name codepush --location westeurope
+//   az deployment group create --resource-group codepush --template-file deploy/azure/main.bicep \
+//     --parameters image=registry.example.com/codepush-server:1 secretKey=$(openssl rand -hex 32) \
+//                  metricsToken=$(openssl rand -hex 32)
+
+@description('Region of everything.')
+param location string = resourceGroup().location
+
+@description('Begins the names of everything; letters and digits, 3 to 11 of them.')
+@minLength(3)
+@maxLength(11)
+param name string = 'codepush'
+
+@description('Image of the server, which the registry gives out without a password or to the identity.')
+param image string
+
+@description('URL that devices and people reach the server at; empty for the one that Azure makes.')
+param publicUrl string = ''
+
+@description('What the server encrypts secrets with. Keep it: what was encrypted is lost without it.')
+@secure()
+@minLength(32)
+param secretKey string
+
+@description('Token for GET /metrics.')
+@secure()
+@minLength(16)
+param metricsToken string
+
+@description('Web containers at least and at most.')
+param minReplicas int = 2
+param maxReplicas int = 10
+
+@description('Size of Azure Managed Redis.')
+param redisSku string = 'Balanced_B1'
+
+var unique = uniqueString(resourceGroup().id)
+var storageName = take('${name}${unique}', 24)
+var containerName = 'packages'
+var blobContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
+var blobDelegator = 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+  name: name
+  location: location
+}
+
+resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' = {
+  name: storageName
+  location: location
+  kind: 'StorageV2'
+  sku: {
+    name: 'Standard_ZRS'
+  }
+  properties: {
+    allowBlobPublicAccess: false
+    allowSharedKeyAccess: false
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+  }
+}
+
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
+  parent: storage
+  name: 'default'
+  properties: {
+    deleteRetentionPolicy: {
+      enabled: true
+      days: 7
+    }
+  }
+}
+
+resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+  parent: blobs
+  name: containerName
+}
+
+// To read and write packages.
+resource contributor 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(storage.id, identity.id, blobContributor)
+  scope: storage
+  properties: {
+    principalId: identity.properties.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobContributor)
+  }
+}
+
+// To sign the URLs that devices download from.
+resource delegator 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(storage.id, identity.id, blobDelegator)
+  scope: storage
+  properties: {
+    principalId: identity.properties.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDelegator)
+  }
+}
+
+resource redis 'Microsoft.Cache/redisEnterprise@2025-04-01' = {
+  name: '${name}-${unique}'
+  location: location
+  sku: {
+    name: redisSku
+  }
+  properties: {
+    minimumTlsVersion: '1.2'
+    highAvailability: 'Enabled'
+  }
+}
+
+resource database 'Microsoft.Cache/redisEnterprise/databases@2025-04-01' = {
+  parent: redis
+  name: 'default'
+  properties: {
+    clientProtocol: 'Encrypted'
+    // One endpoint: the server and its queue of jobs need no cluster client.
+    clusteringPolicy: 'NoCluster'
+    evictionPolicy: 'NoEviction'
+    port: 10000
+    persistence: {
+      aofEnabled: true
+      aofFrequency: '1s'
+    }
+    accessKeysAuthentication: 'Enabled'
+  }
+}
+
+resource logs 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
+  name: name
+  location: location
+  properties: {
+    sku: {
+      name: 'PerGB2018'
+    }
+    retentionInDays: 30
+  }
+}
+
+resource environment 'Microsoft.App/managedEnvironments@2024-03-01' = {
+  name: name
+  location: location
+  properties: {
+    appLogsConfiguration: {
+      destination: 'log-analytics'
+      logAnalyticsConfiguration: {
+        customerId: logs.properties.customerId
+        sharedKey: logs.listKeys().primarySharedKey
+      }
+    }
+  }
+}
+
+var redisUrl = 'rediss://:${database.listKeys().primaryKey}@${redis.properties.hostName}:10000/0'
+var webUrl = empty(publicUrl) ? 'https://${name}-web.${environment.properties.defaultDomain}' : publicUrl
+
+var secrets = [
+  {
+    name: 'redis-url'
+    value: redisUrl
+  }
+  {
+    name: 'secret-key'
+    value: secretKey
+  }
+  {
+    name: 'metrics-token'
+    value: metricsToken
+  }
+]
+
+var settings = [
+  {
+    name: 'CODEPUSH_ENV'
+    value: 'production'
+  }
+  {
+    name: 'PUBLIC_URL'
+    value: webUrl
+  }
+  {
+    name: 'TRUSTED_PROXIES'
+    value: '1'
+  }
+  {
+    name: 'REDIS_URL'
+    secretRef: 'redis-url'
+  }
+  {
+    name: 'SECRET_KEY'
+    secretRef: 'secret-key'
+  }
+  {
+    name: 'METRICS_TOKEN'
+    secretRef: 'metrics-token'
+  }
+  {
+    name: 'STORAGE_URL'
+    value: 'azure://${storage.name}/${containerName}'
+  }
+  {
+    // Which identity DefaultAzureCredential takes.
+    name: 'AZURE_CLIENT_ID'
+    value: identity.properties.clientId
+  }
+]
+
+resource web 'Microsoft.App/containerApps@2024-03-01' = {
+  name: '${name}-web'
+  location: location
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identity.id}': {}
+    }
+  }
+  properties: {
+    managedEnvironmentId: environment.id
+    configuration: {
+      secrets: secrets
+      ingress: {
+        external: true
+        targetPort: 3000
+        transport: 'http'
+        allowInsecure: false
+      }
+    }
+    template: {
+      terminationGracePeriodSeconds: 30
+      containers: [
+        {
+          name: 'web'
+          image: image
+          command: [
+            'gunicorn'
+            '-c'
+            'gunicorn.conf.py'
+            'wsgi:app'
+          ]
+          env: settings
+          resources: {
+            cpu: 1
+            memory: '2Gi'
+          }
+          probes: [
+            {
+              type: 'Liveness'
+              httpGet: {
+                path: '/health/live'
+                port: 3000
+              }
+              periodSeconds: 30
+              failureThreshold: 3
+            }
+            {
+              type: 'Readiness'
+              httpGet: {
+                path: '/health/ready'
+                port: 3000
+              }
+              periodSeconds: 10
+              timeoutSeconds: 10
+            }
+          ]
+        }
+      ]
+      scale: {
+        minReplicas: minReplicas
+        maxReplicas: maxReplicas
+        rules: [
+          {
+            name: 'requests'
+            http: {
+              metadata: {
+                concurrentRequests: '100'
+              }
+            }
+          }
+        ]
+      }
+    }
+  }
+}
+
+resource worker 'Microsoft.App/containerApps@2024-03-01' = {
+  name: '${name}-worker'
+  location: location
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identity.id}': {}
+    }
+  }
+  properties: {
+    managedEnvironmentId: environment.id
+    configuration: {
+      secrets: secrets
+    }
+    template: {
+      terminationGracePeriodSeconds: 60
+      containers: [
+        {
+          name: 'worker'
+          image: image
+          command: [
+            'codepush'
+            'worker'
+          ]
+          env: settings
+          resources: {
+            cpu: 1
+            memory: '2Gi'
+          }
+        }
+      ]
+      scale: {
+        minReplicas: 1
+        maxReplicas: 1
+      }
+    }
+  }
+}
+
+output url string = webUrl

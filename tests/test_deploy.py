@@ -1,0 +1,182 @@
+"""What is meant for other tools: parsed, linted where a linter can be had, and in step."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from flask import Flask
+from pycep import BicepParser
+
+import config.default
+from codepush.telemetry.counters import counters
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
+ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
+OWN = {
+    "codepush_request_seconds",
+    "codepush_queue_up",
+    "codepush_queue_depth",
+    "codepush_jobs_total",
+    "codepush_worker_heartbeat_age_seconds",
+    "codepush_snapshot_stale_seconds",
+}
+"""Metrics that are no counters of a process."""
+
+
+def load(path: str) -> Any:
+    return yaml.safe_load((ROOT / path).read_text("utf-8"))
+
+
+def pins(path: str) -> dict[tuple[str, str], str]:
+    """Return versions by package and by what follows a semicolon."""
+    text = (ROOT / path).read_text("utf-8")
+    found = re.findall(r"^([\w.-]+)==([\w.+-]+)(?: *;([^\\\n]*))?", text, re.MULTILINE)
+    return {(name, _marker(marker)): version for name, version, marker in found}
+
+
+def _marker(text: str) -> str:
+    """An extra of a lock may add conditions; only versions of Python matter here."""
+    return " ".join(re.findall(r"python_full_version [<>=]+ '[\d.]+'", text))
+
+
+def test_what_a_paas_installs_is_what_is_locked() -> None:
+    locked, installed = pins("requirements.lock"), pins("requirements.txt")
+    assert len(installed) > 40
+    assert installed.items() <= locked.items()
+    assert not {"pytest", "ruff", "mypy"} & {name for name, _ in installed}
+    assert (ROOT / "requirements.txt").read_text("utf-8").splitlines()[-1] == ".", "and this"
+
+
+def test_what_a_paas_installs_is_all_that_is_needed() -> None:
+    """As pip sees it: every requirement of the server and of its extras has a pin."""
+    names = {name.lower().replace("_", "-") for name, _ in pins("requirements.txt")}
+    setup = (ROOT / "setup.cfg").read_text("utf-8")
+    wanted = setup.split("install_requires =")[1].split("dev =")[0]
+    for line in re.findall(r"^ {4}([A-Za-z][\w-]*)", wanted, re.MULTILINE):
+        assert line.lower() in names, line
+
+
+def test_the_version_of_python_is_the_same_everywhere() -> None:
+    version = (ROOT / ".python-version").read_text().strip()
+    assert (ROOT / "runtime.txt").read_text() == f"python-{version}\n"
+    for image in re.findall(
+        r"^FROM python:(\S+?)-", (ROOT / "Dockerfile").read_text(), re.MULTILINE
+    ):
+        assert image == version
+    assert f"python_requires = >={version}" in (ROOT / "setup.cfg").read_text("utf-8")
+
+
+def test_the_dockerfile_has_no_faults_that_hadolint_finds() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run(
+        [hadolint, "--failure-threshold", "info", ROOT / "Dockerfile"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    assert re.search(r"^USER \d+", text, re.MULTILINE), "nobody's, but a number: k8s checks that"
+    assert "HEALTHCHECK" in text
+
+
+def copied() -> set[str]:
+    lines = re.findall(
+        r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
+    )
+    return {name for line in lines for name in line.split()}
+
+
+def test_the_image_is_made_of_what_its_build_is_given() -> None:
+    given = re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text("utf-8"), re.MULTILINE)
+    assert {name.split("/")[0] for name in copied()} == set(given)
+    assert all((ROOT / name).exists() for name in copied())
+
+
+def settings_named(environment: dict[str, Any]) -> set[str]:
+    return {name for name in environment if name not in {"CODEPUSH_ENV", "AZURE_CLIENT_ID"}}
+
+
+KNOWN = {name for name in vars(config.default) if name.isupper()}
+
+
+def test_compose_and_app_json_set_what_there_is() -> None:
+    compose = load("compose.yaml")
+    services = compose["services"]
+    assert set(services) == {"web", "worker", "valkey"}
+    for name in ("web", "worker"):
+        assert settings_named(services[name]["environment"]) <= KNOWN
+        assert services[name]["read_only"] is True
+    for service in services.values():
+        for volume in service["volumes"]:
+            assert volume.split(":")[0] in compose["volumes"]
+    app = json.loads((ROOT / "app.json").read_text("utf-8"))
+    assert settings_named(app["env"]) <= KNOWN
+    procfile = load("Procfile")
+    assert set(app["formation"]) <= set(procfile)
+
+
+def test_the_systemd_unit_is_sound(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    unit = tmp_path / "codepush.service"
+    text = (DEPLOY / "systemd" / "codepush.service").read_text("utf-8")
+    unit.write_text(text.replace("/opt/codepush/bin/codepush", sys.executable))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "codepush.service:" not in done.stderr, done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_bicep_can_be_parsed_and_sets_what_there_is() -> None:
+    path = DEPLOY / "azure" / "main.bicep"
+    parsed = BicepParser().parse(file_path=path)
+    assert {"storage", "redis", "web", "worker", "contributor", "delegator"} <= set(
+        parsed["resources"]
+    )
+    names = set(re.findall(r"name: '([A-Z][A-Z_]+)'", path.read_text("utf-8")))
+    assert len(names) >= 7
+    assert {name for name in names if name not in {"CODEPUSH_ENV", "AZURE_CLIENT_ID"}} <= KNOWN
+
+
+def expressions() -> list[str]:
+    rules = [rule["expr"] for group in load(str(ALERTS.relative_to(ROOT)))["groups"]
+             for rule in group["rules"]]  # fmt: skip
+    board = json.loads((DEPLOY / "grafana" / "codepush.json").read_text("utf-8"))
+    return rules + [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+
+
+def test_alerts_and_dashboard_name_metrics_that_there_are(app: Flask) -> None:
+    there = OWN | {f"codepush_{counter.name}" for counter in counters()}
+    named = {name for text in expressions() for name in re.findall(r"\bcodepush_\w+", text)}
+    assert len(named) > 10
+    assert {re.sub(r"_(count|bucket|sum)$", "", name) for name in named} <= there
+
+
+def test_alert_rules_are_what_prometheus_takes() -> None:
+    for rule in load(str(ALERTS.relative_to(ROOT)))["groups"][0]["rules"]:
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+        assert rule["annotations"]["summary"]
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed (Debian: prometheus)")
+    done = subprocess.run(
+        ["promtool", "check", "rules", ALERTS],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
