@@ -1,7 +1,7 @@
 """The process that runs background jobs: an RQ worker that outlives restarts of the store."""
 
-import importlib
 import contextlib
+import importlib
 import logging.config
 import os
 import signal
