@@ -132,6 +132,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             should be.
     """
     values = _merge(os.environ if environ is None else environ)
+    _check_production(values)
     return Settings(
         environment=values["CODEPUSH_ENV"],
         host=_host(values, "HOST"),
@@ -281,6 +282,16 @@ def _queue_url(values: Mapping[str, str]) -> str:
             " Redis or Valkey, such as redis://host:6379/0."
         )
     return text
+
+
+def _check_production(values: Mapping[str, str]) -> None:
+    """Refuse to serve with what works only by chance."""
+    if values["CODEPUSH_ENV"] == "production" and values["REDIS_URL"] and not values["SECRET_KEY"]:
+        raise SettingsError(
+            "SECRET_KEY is not set, which CODEPUSH_ENV=production needs where REDIS_URL is set: it"
+            " encrypts the secrets of webhooks, and must be the same for all processes. Set it to"
+            " the output of: openssl rand -hex 32."
+        )
 
 
 def _secret_keys(values: Mapping[str, str], name: str) -> tuple[str, ...]:

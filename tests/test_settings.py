@@ -36,6 +36,14 @@ def test_production_listens_to_all_and_logs_json() -> None:
     assert load_settings({"CODEPUSH_ENV": "production", "HOST": "10.0.0.1"}).host == "10.0.0.1"
 
 
+def test_production_with_a_store_of_its_own_needs_a_secret_key() -> None:
+    given = {"CODEPUSH_ENV": "production", "REDIS_URL": "redis://host"}
+    with pytest.raises(SettingsError, match=r"^SECRET_KEY is not set"):
+        load_settings(given)
+    assert load_settings(given | {"SECRET_KEY": "k" * 40}).secret_keys == ("k" * 40,)
+    assert load_settings({"REDIS_URL": "redis://host"}).secret_keys == ()
+
+
 def test_an_ipv6_address_is_bracketed_in_urls() -> None:
     assert load_settings({"HOST": "fd00::1"}).local_url == "http://[fd00::1]:3000"
 
@@ -97,6 +105,12 @@ def test_an_ipv6_address_is_bracketed_in_urls() -> None:
         ("PUBLIC_URL", "https://:3000"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
+        ("ACCESS_LOG", "some"),
+        ("ACCESS_LOG_RATE", "0"),
+        ("METRICS_TOKEN", "secret"),
+        ("METRICS_TOKEN", "secret with some spaces in it"),
+        ("METRICS_PORT", "65536"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
     ],
 )
 def test_a_wrong_value_is_refused_with_a_sentence_that_names_it(name: str, value: str) -> None:

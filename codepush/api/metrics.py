@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from codepush.domain.errors import NotFoundError, UnauthorizedError
 from codepush.store.vitals import JobVitals
+from codepush.telemetry.counters import counters
 from codepush.telemetry.metrics import CONTENT_TYPE, PREFIX, exposition
 from codepush.web.context import services, settings
 
@@ -34,6 +35,7 @@ def job_metrics(vitals: JobVitals) -> Iterator[Metric]:
     """Yield the numbers of the queue, or that it cannot be reached."""
     try:
         waiting, outcomes, silent_s = vitals.waiting(), vitals.outcomes(), vitals.silent_s()
+        counts = vitals.counts()
     except redis.RedisError:
         yield GaugeMetricFamily(f"{PREFIX}queue_up", "Whether the queue of jobs answers.", 0)
         return
@@ -48,6 +50,17 @@ def job_metrics(vitals: JobVitals) -> Iterator[Metric]:
     for outcome, count in outcomes.items():
         ended.add_metric([outcome], count)
     yield ended
+    for counter in counters():
+        if counter.name in counts:
+            family = CounterMetricFamily(
+                f"{PREFIX}worker_{counter.name}",
+                f"{counter.meaning} By workers.",
+                None,
+                counter.labels,
+            )
+            for labels, count in counts[counter.name].items():
+                family.add_metric(labels, count)
+            yield family
     if silent_s is not None:
         yield GaugeMetricFamily(
             f"{PREFIX}worker_heartbeat_age_seconds",

@@ -27,6 +27,7 @@ from codepush.settings import Settings, SettingsError, load_settings
 from codepush.store.connection import connect_queue
 from codepush.store.queue import QUEUES
 from codepush.store.vitals import JobVitals
+from codepush.telemetry.counters import counters
 
 log = logging.getLogger("codepush.server")
 
@@ -71,6 +72,10 @@ class _Worker(rq.Worker):
         if self.vitals is not None:
             with contextlib.suppress(redis.exceptions.RedisError):  # a number is not worth a job
                 self.vitals.count(outcome)
+                # Each job has a process of its own, which began to count with it.
+                counted = {each.name: each.values() for each in counters() if each.value}
+                if counted:
+                    self.vitals.add(counted)
 
 
 def run(settings: Settings) -> None:

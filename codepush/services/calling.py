@@ -27,10 +27,16 @@ from codepush.services.clock import Clock
 from codepush.services.vault import LockedError, Vault
 from codepush.store.deliveries import Settlement
 from codepush.store.stores import Stores
+from codepush.telemetry.counters import Counter
 
 _AGENT = f"codepush-server/{metadata.version('codepush-server')} webhooks"
 _KEPT_HEADERS = ("content-type", "location", "retry-after")
 _MAX_HEADER = 200
+
+
+ATTEMPTS = Counter(
+    "webhook_attempts_total", "Attempts to deliver to webhooks, by what came of it.", ("outcome",)
+)
 
 
 class Poster(Protocol):
@@ -79,6 +85,7 @@ class Calling:
         disabled = self._stores.deliveries.settle(
             webhook.organization_id, delivery, attempt, outcome, event=event
         )
+        ATTEMPTS.add(1, outcome.status.name.lower())
         return attempt.is_success, disabled
 
     def _call(self, webhook: Webhook, delivery: Delivery) -> tuple[Attempt, timedelta | None]:

@@ -59,6 +59,7 @@ key (below ``cp:1:``)           type  contents                                  
 ``{jobs}:deliver``              str   a job that delivers was enqueued               1 minute
 ``{jobs}:tick:PERIOD:NUMBER``   str   housekeeping of a period was enqueued          2 periods
 ``{jobs}:outcomes``             hash  how jobs ended -> number                       ever
+``{jobs}:counts``               hash  JSON of a counter and labels -> number         ever
 ``rq:...``                      ...   RQ's own: queues, jobs, workers                RQ's
 ``cp:{layout}``                 hash  version of the layout; digest of a backup      ever
                                       while it is restored
@@ -126,6 +127,11 @@ def tick(period_s: int, number: int) -> str:
 def job_outcomes() -> str:
     """Hash: how many jobs ended in which way."""
     return f"{ROOT}:{{jobs}}:outcomes"
+
+
+def job_counts() -> str:
+    """Hash: what jobs counted while they ran."""
+    return f"{ROOT}:{{jobs}}:counts"
 
 
 def user(user_id: UserId) -> str:

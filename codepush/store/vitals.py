@@ -1,5 +1,7 @@
 """How the background work is doing: queues, workers, and how jobs ended."""
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -25,6 +27,22 @@ class JobVitals:
     def count(self, outcome: str) -> None:
         """Count a job that ended as ``outcome`` says."""
         self._client.hincrby(keys.job_outcomes(), outcome, 1)
+
+    def add(self, counts: Mapping[str, Mapping[tuple[str, ...], int]]) -> None:
+        """Add what a process counted: by the name of the counter, and the values of its labels."""
+        with self._client.pipeline(transaction=False) as pipeline:
+            for name, values in counts.items():
+                for labels, amount in values.items():
+                    pipeline.hincrby(keys.job_counts(), json.dumps([name, *labels]), amount)
+            pipeline.execute()
+
+    def counts(self) -> dict[str, dict[tuple[str, ...], int]]:
+        """Return what all jobs counted, ever, as ``add`` takes it."""
+        counts: dict[str, dict[tuple[str, ...], int]] = {}
+        for text, amount in self._client.hgetall(keys.job_counts()).items():
+            name, *labels = json.loads(text)
+            counts.setdefault(name, {})[tuple(labels)] = int(amount)
+        return counts
 
     def outcomes(self) -> dict[str, int]:
         """Return how many jobs ended in which way, ever."""

@@ -81,7 +81,7 @@ def test_an_app_is_made_with_production_and_staging(api: ApiClient, path: str) -
         "collaborators": {"alice@example.com": {"permission": "Owner", "isCurrentAccount": True}},
     }
     assert response.get_json() == {"app": expected}
-    assert response.headers["Location"] == "/apps/App"
+    assert response.headers["Location"] == path.rstrip("/") + "/App"
     assert api.get("/apps") == {"apps": [expected]}
     assert api.get("/apps/App") == {"app": expected}
 

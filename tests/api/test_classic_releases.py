@@ -110,7 +110,7 @@ def test_a_release_is_answered_with_all_that_clients_show(
         "uploadTime": clock.now_ms,
         "releasedBy": "alice@example.com",
     }
-    assert response.headers["Location"] == STAGING
+    assert response.headers["Location"] == f"{prefix}{STAGING}"
     assert made["blobUrl"].startswith("http://localhost/blobs/")
     assert fetch(api, made["blobUrl"]) == content
     history = {"history": [made]}
