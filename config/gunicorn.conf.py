@@ -65,7 +65,9 @@ logconfig_dict = log_config(_settings, quiet_level(_settings)) | {
 
 
 def on_starting(_server: Any) -> None:
-    """Prepare what the web processes share, and end with a sentence if this server cannot work, unless a supervisor has looked already.
+    """Prepare what the web processes share; end with a sentence if this server cannot work.
+
+    A supervisor has looked already.
 
     Once, in the master: processes that start later live through a store that is away.
     """

@@ -21,6 +21,7 @@ DEPLOY = ROOT / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
 OWN = {
     "codepush_request_seconds",
+    "codepush_report_batch_size",
     "codepush_queue_up",
     "codepush_queue_depth",
     "codepush_jobs_total",

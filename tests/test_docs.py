@@ -1,15 +1,18 @@
 """A setting, route or command that is not documented fails here."""
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
 import config.default
 from codepush.cli import codepush
+from codepush.telemetry.counters import counters
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -77,3 +80,68 @@ def test_pyproject_holds_only_what_setup_cfg_cannot() -> None:
     held = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     assert set(held) == {"build-system", "tool"}
     assert set(held["tool"]) == {"ruff"}
+
+
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def shown(name: str) -> list[tuple[str, str]]:
+    """Return each use of a program in the documentation: the page, and the arguments."""
+    found = []
+    for page in PAGES:
+        text = page.read_text("utf-8").replace("\\\n", " ")
+        blocks = re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        blocks += re.findall(r"^ {4}\S.*$", text, re.MULTILINE)
+        for line in "\n".join(blocks).splitlines():
+            for part in re.split(r"&&|\|", line.partition(" #")[0]):
+                use = re.search(rf"(?:^|[ /]){name} (.*)$", part.strip())
+                if use and not use[1].startswith("HTTP/"):
+                    found.append((page.name, use[1]))
+    return found
+
+
+@pytest.mark.parametrize(("page", "arguments"), shown("codepush"))
+def test_every_command_shown_is_understood(page: str, arguments: str) -> None:
+    """Its options and arguments are parsed; a command that does not exist fails here."""
+    command: click.Command = codepush
+    rest = shlex.split(arguments)
+    path = ["codepush"]
+    while isinstance(command, click.Group):
+        assert rest, (page, arguments)
+        assert rest[0] in command.commands, (page, arguments)
+        path.append(rest.pop(0))
+        command = command.commands[path[-1]]
+    with click.Context(command, info_name=" ".join(path)) as context:
+        command.parse_args(context, rest)
+    done = CliRunner().invoke(codepush, [*path[1:], "--help"])
+    assert done.exit_code == 0
+
+
+def test_the_documentation_shows_commands() -> None:
+    assert len(shown("codepush")) > 10
+
+
+@pytest.mark.parametrize(
+    "target", sorted({re.split(r"[ (]", use)[0] for _, use in shown("make")} - {""})
+)
+def test_every_make_target_shown_exists(target: str) -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#\s]+)(?:#[\w-]+)?\)", page.read_text("utf-8")):
+        if not link.startswith("http"):
+            assert (page.parent / link).exists(), link
+
+
+def test_every_page_is_in_the_list_of_pages() -> None:
+    linked = re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs" / "README.md").read_text("utf-8"))
+    assert set(linked) == {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+
+def test_every_metric_is_in_the_page_for_operators(app: Flask) -> None:
+    text = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    for counter in counters():
+        assert re.search(rf"`codepush_(worker_)?{counter.name}\b", text), counter.name

@@ -17,8 +17,10 @@ from codepush.domain.update_check import UpdateAnswer
 from codepush.edge.asking import CHECKS, JSON, Asked, Reply, read_check, reply
 from codepush.edge.memo import Memo
 from codepush.edge.wire import Speller
+from codepush.services.acquisition import NO_UPDATE, UPDATE, UPDATE_CHECKS
 from codepush.services.snapshot import Prepared, Snapshot
 from codepush.settings import Settings
+from codepush.telemetry.counters import Cell
 from codepush.web.context import origin_of, package_url_at
 
 _MOST = 8_192
@@ -34,13 +36,20 @@ WantDiff = Callable[[Prepared, str, UpdateAnswer], None]
 class _Decision:
     """What to tell devices that say the same of themselves, ready to be written."""
 
-    __slots__ = ("label", "prepared", "rolling_out", "rollout", "settled")
+    __slots__ = ("label", "prepared", "rolling_out", "rollout", "settled", "settled_cell")
 
     def __init__(
-        self, prepared: Prepared, settled: bytes, rolling_out: bytes, label: str, rollout: int
+        self,
+        prepared: Prepared,
+        settled: bytes,
+        settled_cell: Cell,
+        rolling_out: bytes,
+        label: str,
+        rollout: int,
     ):
         self.prepared = prepared
         self.settled = settled
+        self.settled_cell = settled_cell
         self.rolling_out = rolling_out
         self.label = label
         self.rollout = rollout
@@ -60,6 +69,8 @@ class Checks:
         self._snapshot = snapshot
         self._storage = storage
         self._settings = settings
+        self._updates = UPDATE_CHECKS.cell(UPDATE)
+        self._others = UPDATE_CHECKS.cell(NO_UPDATE)
         self._memo: Memo[_Decision] = Memo(_MOST)
         self._is_usual = not settings.quota_device_per_minute
         # Behind proxies without PUBLIC_URL, each request's headers decide about URLs.
@@ -97,10 +108,11 @@ class Checks:
                 return None
             self._memo.put(key, decision)
         decision.prepared.is_used = True
-        if not decision.rollout:
-            return decision.settled
-        selected = is_selected(identifier.decode(), decision.label, decision.rollout)
-        return decision.rolling_out if selected else decision.settled
+        if decision.rollout and is_selected(identifier.decode(), decision.label, decision.rollout):
+            self._updates.count += 1
+            return decision.rolling_out
+        decision.settled_cell.count += 1
+        return decision.settled
 
     def _decide(self, url: bytes, host: bytes, *, is_named: bool) -> _Decision | None:
         path, _, query = url.partition(b"?")
@@ -137,7 +149,12 @@ class Checks:
 
         rollout = decision.rollout if decision.rolling_out else 0
         return _Decision(
-            prepared, write(decision.settled), write(decision.rolling_out), decision.label, rollout
+            prepared,
+            write(decision.settled),
+            self._updates if decision.settled.download else self._others,
+            write(decision.rolling_out),
+            decision.label,
+            rollout,
         )
 
     def _reply(

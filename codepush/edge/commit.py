@@ -19,9 +19,11 @@ from codepush.edge.refusals import ACCEPTED, AWAY, UNKNOWN
 from codepush.edge.reported import DEPLOYS, DOWNLOADS, deploy_report, download_report
 from codepush.edge.wire import LONGEST, either_spelling
 from codepush.services.clock import Clock
+from codepush.services.reporting import REPORTS
 from codepush.services.snapshot import Snapshot
 from codepush.settings import Settings
 from codepush.store.reports import Address, Item, Leaving, ReportStore
+from codepush.telemetry.metrics import BATCH_SIZE
 
 log = logging.getLogger("codepush.edge")
 
@@ -105,6 +107,7 @@ class Reports:
 
     async def _commit(self, batch: list[tuple[Address, Report, Done]]) -> None:
         """Count a batch and answer it; raises before it has answered any."""
+        BATCH_SIZE.observe(len(batch))
         items: defaultdict[Address, list[Item]] = defaultdict(list)
         for address, report, _ in batch:
             items[address].append(report)
@@ -113,6 +116,7 @@ class Reports:
         leaving: defaultdict[Address, list[Item]] = defaultdict(list)
         for address, report, _ in batch:
             outcome = next(outcomes[address])
+            REPORTS.add(1, report.happening.name.lower(), outcome.name.lower())
             answers.append(UNKNOWN if outcome is Outcome.UNKNOWN_DEPLOYMENT else ACCEPTED)
             left = report.leaves(outcome)
             previous = self._snapshot.held(left) if left else None

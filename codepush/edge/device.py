@@ -8,6 +8,7 @@ from codepush.domain.reports import Report
 from codepush.edge.asking import CHECKS, JSON, read_check, reply
 from codepush.edge.reported import DEPLOYS, DOWNLOADS, deploy_report, download_report
 from codepush.edge.wire import ReportSchema
+from codepush.services.acquisition import NO_UPDATE, UPDATE, UPDATE_CHECKS
 from codepush.web.body import limit_json, read_json
 from codepush.web.context import package_url, services, settings
 from codepush.web.quotas import count_device
@@ -36,6 +37,7 @@ def check() -> AnyResponse:
     count_device(DeploymentKey(asked.key))
     prepared, decision = services().acquisition.decide(asked.key, asked.judge())
     decided = decision.answer_for(asked.client_unique_id)
+    UPDATE_CHECKS.add(1, UPDATE if decided.download else NO_UPDATE)
     services().acquisition.want_diff(prepared, asked.package_hash, decided)
     answer = reply(
         decided,

@@ -9,7 +9,10 @@ from codepush.services.packages_wanted import PackagesWanted
 from codepush.services.snapshot import Prepared, Snapshot
 from codepush.telemetry.counters import Counter
 
-CHECKS = Counter("update_checks_total", "Update checks, by what the device was told.", ("outcome",))
+UPDATE_CHECKS = Counter(
+    "update_checks_total", "Update checks, by what the device was told.", ("outcome",)
+)
+UPDATE, NO_UPDATE = "update", "none"
 
 BAD_KEY = (
     "An update check must include a valid deployment key - please check that your app has been"
@@ -55,7 +58,7 @@ class Acquisition:
         """
         found = self._snapshot.get(key)
         if found is None:
-            CHECKS.add(1, "unknown key")
+            UPDATE_CHECKS.add(1, "unknown key")
             raise unknown_key()
         return found
 

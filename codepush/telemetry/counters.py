@@ -9,6 +9,16 @@ from threading import Lock
 _registry: dict[str, "Counter"] = {}
 
 
+class Cell:
+    """A part of a counter that one thread owns: ``cell.count += 1`` is all that counting costs."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        """Begin at 0."""
+        self.count = 0
+
+
 class Counter:
     """A number that only grows, for each combination of labels; safe to add to from any thread.
 
@@ -26,6 +36,7 @@ class Counter:
         self.meaning = meaning
         self.labels = labels
         self._values: dict[tuple[str, ...], int] = {} if labels else {(): 0}
+        self._cells: list[tuple[tuple[str, ...], Cell]] = []
         self._lock = Lock()
         _registry[name] = self
 
@@ -33,6 +44,13 @@ class Counter:
         """Count ``amount`` more, of what the values of its labels say."""
         with self._lock:
             self._values[labels] = self._values.get(labels, 0) + amount
+
+    def cell(self, *labels: str) -> Cell:
+        """Return a new part that counts what the values of its labels say; it is never let go."""
+        cell = Cell()
+        with self._lock:
+            self._cells.append((labels, cell))
+        return cell
 
     @property
     def value(self) -> int:
@@ -42,7 +60,10 @@ class Counter:
     def values(self) -> dict[tuple[str, ...], int]:
         """Return how many, by the values of the labels."""
         with self._lock:
-            return dict(self._values)
+            values = dict(self._values)
+            for labels, cell in self._cells:
+                values[labels] = values.get(labels, 0) + cell.count
+        return values
 
 
 def counters() -> list[Counter]:

@@ -31,6 +31,12 @@ REQUEST_SECONDS = prometheus.Histogram(
     buckets=_SECONDS,
     registry=_OWN,
 )
+BATCH_SIZE = prometheus.Histogram(
+    f"{PREFIX}report_batch_size",
+    "Reports that were written to the store together.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000),
+    registry=_OWN,
+)
 
 _published: dict[Counter, tuple[prometheus.Counter, dict[tuple[str, ...], int]]] = {}
 _gauges: dict[str, tuple[prometheus.Gauge, Callable[[], float]]] = {}

@@ -16,7 +16,7 @@ from tests.api_client import Account
 from tests.conftest import FakeClock
 
 DIALECTS = ["", "/v0.1/legacy", "/api/v1"]
-OF_THE_MOMENT = {"Date", "X-RateLimit-Reset", "RateLimit"}
+OF_THE_MOMENT = {"Date", "X-RateLimit-Reset", "RateLimit", "X-Request-ID"}
 
 
 class Seen(NamedTuple):
