@@ -19,6 +19,9 @@ except SettingsError as exc:
     sys.stderr.write(f"codepush: {exc}\n")
     sys.exit(2)
 
+# Here, because gunicorn imports the class of its workers next, and that prometheus-client.
+metrics.prepare(_settings.data_dir / "metrics")
+
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 
 # Under a supervisor this gives way to --bind=fd://..., a socket that outlives the web server.
@@ -65,13 +68,10 @@ logconfig_dict = log_config(_settings, quiet_level(_settings)) | {
 
 
 def on_starting(_server: Any) -> None:
-    """Prepare what the web processes share; end with a sentence if this server cannot work.
-
-    A supervisor has looked already.
+    """End with a sentence if this server cannot work, unless a supervisor has looked already.
 
     Once, in the master: processes that start later live through a store that is away.
     """
-    metrics.prepare(_settings.data_dir / "metrics")
     if lifeline.is_supervised():
         return
     try:

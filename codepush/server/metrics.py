@@ -13,8 +13,11 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 def prepare(folder: Path) -> None:
     """Make the folder, without what an earlier server left in it.
 
-    To be called before anything imports prometheus-client, and before the first fork.
+    To be called before anything imports prometheus-client, and before the first fork; later calls,
+    of a reload, do nothing.
     """
+    if os.environ.get(FOLDER) == str(folder):
+        return
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("*.db"):
         left.unlink(missing_ok=True)
