@@ -41,8 +41,14 @@ def _clients() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server(_clients: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests, which keep apart by using people of their own."""
-    yield from _serve(Server(tmp_path_factory.mktemp("server")))
+    """One server for all tests, which keep apart by using people of their own.
+
+    COPY_OF names a backup to begin with; see test_copy.py.
+    """
+    server = Server(tmp_path_factory.mktemp("server"))
+    if backup := os.environ.get("COPY_OF"):
+        server.command("restore", backup)
+    yield from _serve(server)
 
 
 @pytest.fixture(scope="session")

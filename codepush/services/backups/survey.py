@@ -49,8 +49,7 @@ class Survey:
         """
         try:
             for key in self._groups.find():
-                if place := keys.place(key):
-                    self._ledger.note_key(place.kind, place.tag, key)
+                self._note(key)
             tags = self._ledger.tags()
             for done, tag in enumerate(tags, 1):
                 self._read(tag, reader)
@@ -69,12 +68,18 @@ class Survey:
                 break
             if max(lasting.values()) > _HASTY_ROUNDS:
                 time.sleep(_PAUSE_S)
-            places = (keys.place(need.key) for need in doubtful)
-            others = [place.tag for place in places if place]
+            others = [self._note(need.key) for need in doubtful]
             # First who needs, then what is needed: as at first, and for the same reason.
             for tag in dict.fromkeys([*(need.tag for need in doubtful), *others]):
                 self._read(tag, reader)
         return list(lasting)
+
+    def _note(self, key: str) -> str:
+        """Note that there may be a key; return the tag of its group."""
+        place = keys.place(key)
+        assert place is not None  # noqa: S101 - counters of quotas are never asked for
+        self._ledger.note_key(place.kind, place.tag, key)
+        return place.tag
 
     def _read(self, tag: str, reader: Reader) -> None:
         entries = self._groups.read(tag, self._ledger.keys_of(tag))
