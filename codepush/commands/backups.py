@@ -11,7 +11,7 @@ import click
 from codepush.commands.session import open_session
 from codepush.server.start import check_layout
 from codepush.services.backups.backup import make_backup
-from codepush.services.backups.file import BackupFile, BackupFileError
+from codepush.services.backups.reading import BackupFile, BackupFileError
 from codepush.services.backups.restore import check_target, restore
 from codepush.services.backups.verification import Verification
 from codepush.services.clock import system_clock

@@ -12,10 +12,10 @@ from typing import Any, cast
 import pytest
 
 from codepush.domain.errors import ConflictError
-from codepush.services.backups import file as backup_file
+from codepush.services.backups import writing
 from codepush.services.backups.backup import make_backup
-from codepush.services.backups.file import BackupFile, BackupFileError
 from codepush.services.backups.mending import mend
+from codepush.services.backups.reading import BackupFile, BackupFileError
 from codepush.services.backups.restore import check_target, restore
 from codepush.services.backups.verification import Verification
 from codepush.services.clock import system_clock
@@ -132,7 +132,7 @@ def test_a_restored_store_holds_the_same(
     at_once: int,
 ) -> None:
     monkeypatch.setattr(groups, "_MOST_AT_ONCE", at_once)
-    monkeypatch.setattr(backup_file, "_CHUNK_BYTES", 10_000)
+    monkeypatch.setattr(writing, "_CHUNK_BYTES", 10_000)
     odd_values(full)
     before = everything(full)
     made = save(full, storage, tmp_path / "b")
@@ -238,9 +238,9 @@ def test_files_of_other_programs_and_of_newer_servers_are_refused(
         load(path, other, storage)
     with pytest.raises(BackupFileError, match="cannot be read"):
         load(tmp_path / "absent", other, storage)
-    monkeypatch.setattr(backup_file, "FORMAT", 2)
+    monkeypatch.setattr(writing, "FORMAT", 2)
     save(full, storage, tmp_path / "new")
-    monkeypatch.setattr(backup_file, "FORMAT", 1)
+    monkeypatch.setattr(writing, "FORMAT", 1)
     with pytest.raises(BackupFileError, match="written by a newer server"):
         load(tmp_path / "new", other, storage)
     full.hset(keys.LAYOUT, "version", str(layout.VERSION + 1))

@@ -8,9 +8,10 @@ from typing import BinaryIO, cast
 from codepush.domain.errors import NotFoundError
 from codepush.domain.ids import BlobKey
 from codepush.domain.storage import BlobStorage, StoredBlob, content_sha256
-from codepush.services.backups.file import BackupWriter, ListedBlob
+from codepush.services.backups.format import ListedBlob
 from codepush.services.backups.references import Need
 from codepush.services.backups.survey import OnGroup, Survey
+from codepush.services.backups.writing import BackupWriter
 from codepush.services.clock import Clock
 from codepush.store import layout
 from codepush.store.connection import StoreClient

@@ -7,7 +7,8 @@ from typing import BinaryIO, cast
 from codepush.domain.errors import ConflictError
 from codepush.domain.ids import BlobKey
 from codepush.domain.storage import BlobStorage
-from codepush.services.backups.file import BackupFile, BackupFileError, Head
+from codepush.services.backups.format import Head
+from codepush.services.backups.reading import BackupFile, BackupFileError
 from codepush.store import keys, layout
 from codepush.store.connection import StoreClient
 from codepush.store.groups import Entry, GroupWriter
