@@ -153,7 +153,7 @@ OPEN = {
     "GET /health": Row(PUBLIC),
     "GET /health/live": Row(PUBLIC),
     "GET /health/ready": Row(PUBLIC),
-    "GET /metrics": Row(PUBLIC),
+    "GET /metrics": Row(PUBLIC, 404),
     "GET /auth/login": Row(PUBLIC),
     "POST /auth/login": Row(PUBLIC, 401),
     "GET /auth/register": Row(PUBLIC, 403),

@@ -144,7 +144,7 @@ def test_an_access_key_is_shown_once(api: ApiClient, clock: FakeClock, path: str
         "expires": clock.now_ms + DAY_MS,
         "isSession": False,
     }
-    assert response.headers["Location"] == "/accessKeys/CI"
+    assert response.headers["Location"] == path.rstrip("/") + "/CI"
     for shown in (api.get("/accessKeys/CI"), api.get("/accessKeys")):
         assert secret not in str(shown)
         assert "(hidden)" in str(shown)
