@@ -6,7 +6,7 @@ lists, copies the diff's files over it, and checks the hash of what came out.
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -71,6 +71,33 @@ def build_diff(base: Mapping[str, str], new: Archive, spool: Path | None = None)
     except BaseException:
         target.close()
         raise
+
+
+def meets_leftovers(
+    base: Collection[str], new: Collection[str], others: Iterable[Collection[str]]
+) -> bool:
+    """Tell whether a diff could meet a folder that another diff left empty, or leave one.
+
+    Devices delete files, not folders: one whose files are all gone stays, through any number of
+    diffs, until a full package is installed. Neither Android nor Cordova can copy a file to its
+    path, and so they fail on that diff for ever. To list folders as deleted would not do for
+    Cordova, which skips them. So a file may not come by a diff where any other package has a
+    folder; and a folder may not go by a diff where any other package has a file, which makes the
+    order in which diffs are made no matter.
+
+    Args:
+        base: Paths of the files that the device has.
+        new: Paths of the files to come.
+        others: Paths of the files of every other package that devices may have had; read only
+            where it matters.
+    """
+    added = set(new).difference(base)
+    emptied = _folders(base) - _folders(new)
+    if not added and not emptied:
+        return False
+    return any(
+        not emptied.isdisjoint(other) or not added.isdisjoint(_folders(other)) for other in others
+    )
 
 
 def _folders(paths: Iterable[str]) -> set[str]:

@@ -112,3 +112,7 @@ class StorageError(CodePushError):
 
     status = 503
     code = "StorageUnavailable"
+
+
+class DamagedError(StorageError):
+    """The bytes of a stored package are not those that were stored: trying again is no use."""

@@ -7,20 +7,23 @@ noted once its blob is stored, and releases are changed last.
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
-from codepush.archive.diffs import build_diff
+from codepush.archive.diffs import build_diff, meets_leftovers
 from codepush.archive.gate import inspect
 from codepush.archive.listing import dump_listing, load_listing
 from codepush.archive.models import Archive, PackedFile
 from codepush.archive.recompression import recompress
-from codepush.archive.writer import spool_file
 from codepush.domain.diffing import MAX_DIFFS, eager_bases
-from codepush.domain.errors import NotFoundError, StorageError
+from codepush.domain.errors import (
+    DamagedError,
+    InvalidParameterError,
+    NotFoundError,
+    StorageError,
+)
 from codepush.domain.ids import AppId, BlobKey, DeploymentId, PackageHash
 from codepush.domain.models import Binary, Download, History, Release
 from codepush.domain.package_hash import is_hashed
@@ -35,7 +38,6 @@ log = logging.getLogger("codepush.packages")
 
 _ZIP = "application/zip"
 _BYTES = "application/octet-stream"
-_CHUNK_BYTES = 1024 * 1024
 
 Diffs = Mapping[PackageHash, Download | None]
 
@@ -62,10 +64,8 @@ class Packaging:
         if found is None:
             return
         history, release = found
-        prepared = self._prepared(app_id, release)
-        self._give(app_id, release.blob_key, served=prepared.served)
         missing = missing_bases(self._stores.binaries.list_of(app_id), history, release)
-        self._give(app_id, release.blob_key, diffs=self._diffs(app_id, release, prepared, missing))
+        self._make(app_id, release, missing)
 
     def prepare_diff(
         self, app_id: AppId, deployment_id: DeploymentId, label: str, base: PackageHash
@@ -78,10 +78,23 @@ class Packaging:
         found = self._find(app_id, deployment_id, label)
         if found is None or base in found[1].diffs or base == found[1].package_hash:
             return
-        release = found[1]
+        self._make(app_id, found[1], (base,))
+
+    def _make(self, app_id: AppId, release: Release, bases: tuple[PackageHash, ...]) -> None:
+        """Make a smaller package and diffs, and give them to all releases of the upload."""
         prepared = self._prepared(app_id, release)
-        diffs = self._diffs(app_id, release, prepared, (base,))
-        self._give(app_id, release.blob_key, served=prepared.served, diffs=diffs)
+        self._give(app_id, release.blob_key, served=prepared.served)
+        try:
+            made, failure = self._diffs(app_id, release, prepared, bases)
+        except DamagedError:
+            if self._storage.size(release.blob_key) is None:
+                raise
+            # Made of the upload once more, what is damaged is stored anew.
+            prepared = self._look_into(app_id, release, Download(release.blob_key, release.size))
+            made, failure = self._diffs(app_id, release, prepared, bases)
+        self._give(app_id, release.blob_key, served=prepared.served, diffs=made)
+        if failure:
+            raise failure
 
     def list_files(self, app_id: AppId, files: tuple[PackedFile, ...]) -> BlobKey:
         """Store the list of a package's files; return its blob.
@@ -111,8 +124,13 @@ class Packaging:
         held = self._stores.packages.prepared(app_id, release.blob_key)
         if held and all(map(self._storage.touch, _blobs_of(held))):
             return held
-        source = self._source_of(release)
-        with self._fetched(source) as file, inspect(file, self._spool) as package:
+        return self._look_into(app_id, release, self._source_of(release))
+
+    def _look_into(self, app_id: AppId, release: Release, source: Download) -> Prepared:
+        with (
+            self._downloads.fetch(source, self._spool) as file,
+            inspect(file, self._spool) as package,
+        ):
             if not package.is_archive:
                 made = Prepared(source, None)
             else:
@@ -134,34 +152,60 @@ class Packaging:
 
     def _diffs(
         self, app_id: AppId, release: Release, prepared: Prepared, bases: tuple[PackageHash, ...]
-    ) -> Diffs:
-        """Return the diffs from ``bases``; make those that were not made before."""
+    ) -> tuple[Diffs, StorageError | None]:
+        """Return the diffs from ``bases``; make those that were not made before.
+
+        A base that cannot be read costs no other its diff. Where it is damaged, there is none
+        until the same contents are released again; where the storage failed, its error is returned
+        too, since another try may help.
+        """
         known = self._stores.packages.diffs(app_id, release.blob_key, bases)
         made = {
             base: diff
             for base, diff in known.items()
             if diff is None or self._storage.touch(diff.blob_key)
         }
+        failure: StorageError | None = None
         wanted = [base for base in bases if base not in made]
-        if wanted and prepared.listing:
-            files = load_listing(self._read(prepared.listing))
-            with self._fetched(prepared.served) as file:
+        with ExitStack() as stack:
+            new: Archive | None = None
+            if wanted and prepared.listing:
+                files = load_listing(self._read(prepared.listing))
+                file = stack.enter_context(self._downloads.fetch(prepared.served, self._spool))
                 sha256 = content_sha256(prepared.served.blob_key) or ""
                 new = Archive(file, prepared.served.size, sha256, files)
-                for base in wanted:
-                    made[base] = self._diff(app_id, base, new)
-        for base in wanted:
-            made.setdefault(base, None)
-            self._stores.packages.note_diff(app_id, release.blob_key, base, made[base])
-        return made
+            for base in wanted:
+                try:
+                    made[base] = self._diff(app_id, base, new) if new else None
+                except (DamagedError, InvalidParameterError) as exc:
+                    log.warning("there is no diff from the package %s (%s)", base, exc)
+                    continue
+                except StorageError as exc:
+                    failure = exc
+                    continue
+                self._stores.packages.note_diff(app_id, release.blob_key, base, made[base])
+        return made, failure
 
     def _diff(self, app_id: AppId, base: PackageHash, new: Archive) -> Download | None:
         listing = self._listing_of(app_id, base)
-        diff = build_diff(_comparable(listing), new, self._spool) if listing else None
+        had, to_come = _comparable(listing), new.digests()
+        if not had or meets_leftovers(had.keys(), to_come.keys(), self._all_paths(app_id)):
+            return None
+        diff = build_diff(had, new, self._spool)
         if diff is None:
             return None
         with diff:
             return self._keep(app_id, diff)
+
+    def _all_paths(self, app_id: AppId) -> Iterator[list[str]]:
+        """Yield the paths in each package that devices of an app may have had."""
+        binaries = self._stores.binaries.list_of(app_id)
+        known = self._stores.packages.listings(app_id) | {each.listing for each in binaries}
+        for key in sorted(known):
+            try:
+                yield [file.path for file in load_listing(self._read(key))]
+            except (NotFoundError, DamagedError):
+                continue  # no diff can be made from that one
 
     def _listing_of(self, app_id: AppId, package: PackageHash) -> tuple[PackedFile, ...]:
         """Return the files of a package that devices may have; none where they are not known."""
@@ -224,21 +268,10 @@ class Packaging:
 
     def _read(self, key: BlobKey) -> bytes:
         with self._storage.open(key) as file:
-            return file.read()
-
-    @contextmanager
-    def _fetched(self, download: Download) -> Iterator[BinaryIO]:
-        """Copy a blob to a file without a name: only such a one can surely be sought in."""
-        self._spool.mkdir(parents=True, exist_ok=True)
-        with spool_file(self._spool) as file:
-            digest = hashlib.sha256()
-            with self._storage.open(download.blob_key) as source:
-                while chunk := source.read(_CHUNK_BYTES):
-                    digest.update(chunk)
-                    file.write(chunk)
-            if digest.hexdigest() != content_sha256(download.blob_key):
-                raise StorageError(f"The stored package {download.blob_key} is damaged.")
-            yield file
+            data = file.read()
+        if hashlib.sha256(data).hexdigest() != content_sha256(key):
+            raise DamagedError(f"The stored list {key} of a package's files is damaged.")
+        return data
 
 
 def missing_bases(
@@ -246,16 +279,30 @@ def missing_bases(
 ) -> tuple[PackageHash, ...]:
     """Return the packages from which a release should have diffs unasked, and has none.
 
+    Registered binaries are among them for what devices get now: others may ask.
+
     Args:
         binaries: Of the app.
         history: That the release is in.
         release: Any of it.
     """
-    fitting = parse_range(release.app_version)
-    shipped = [b.package_hash for b in binaries if fitting.matches(parse_version(b.app_version))]
+    shipped: list[PackageHash] = []
+    if _is_current(history, release):
+        fitting = parse_range(release.app_version)
+        shipped = [
+            each.package_hash
+            for each in binaries
+            if fitting.matches(parse_version(each.app_version))
+        ]
     bases = dict.fromkeys((*eager_bases(history, release), *shipped))
     wanted = [b for b in bases if b not in release.diffs and b != release.package_hash]
     return tuple(wanted[: max(0, MAX_DIFFS - len(release.diffs))])
+
+
+def _is_current(history: History, release: Release) -> bool:
+    """Tell whether a release is the newest enabled one for the binaries it is for."""
+    fitting = [r for r in history.releases if r.app_version == release.app_version]
+    return next((r for r in reversed(fitting) if not r.is_disabled), None) == release
 
 
 def _given(release: Release, served: Download | None, diffs: Diffs) -> Release:

@@ -53,6 +53,12 @@ class PackageStore:
         record = [encode_download(prepared.served), prepared.listing]
         self._note(app_id, {blob_key: orjson.dumps(record).decode()})
 
+    def listings(self, app_id: AppId) -> set[BlobKey]:
+        """Return the listings of all packages of an app that are known."""
+        held = self._client.hgetall(keys.packages(app_id))
+        known = [_decode(text) for field, text in held.items() if "|" not in field]
+        return {each.listing for each in known if each.listing}
+
     def diffs(
         self, app_id: AppId, blob_key: BlobKey, bases: Iterable[PackageHash]
     ) -> dict[PackageHash, Download | None]:

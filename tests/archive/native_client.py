@@ -4,9 +4,12 @@ After react-native-code-push 9.0.1: CodePushUpdateManager.downloadPackage and
 CodePushUpdateUtils on Android.
 """
 
+import contextlib
 import hashlib
 import json
+import shutil
 import zipfile
+from pathlib import Path
 from typing import BinaryIO
 
 from codepush.domain.ids import PackageHash
@@ -57,3 +60,56 @@ def folders_of(path: str) -> list[str]:
 def hash_of(files: Tree) -> PackageHash:
     """Return the hash that a device computes over its folder."""
     return package_hash((path, hashlib.sha256(files[path]).hexdigest()) for path in files)
+
+
+class Device:
+    """A device with real folders on a disk, on which installs follow each other."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._installs = 0
+
+    @property
+    def package(self) -> Path:
+        """Folder of the package that runs."""
+        return self._folder / str(self._installs)
+
+    def install(self, package: BinaryIO) -> None:
+        """Install a full package, or a diff over the one that runs, as Android does.
+
+        Raises:
+            OSError: It cannot be; the device stays on its package.
+        """
+        unpacked = unzip(package)
+        target = self._folder / str(self._installs + 1)
+        try:
+            if "hotcodepush.json" in unpacked:
+                shutil.copytree(self.package, target)  # with empty folders
+                for path in json.loads(unpacked.pop("hotcodepush.json"))["deletedFiles"]:
+                    if (target / path).exists():
+                        _delete(target / path)
+            for path, content in unpacked.items():
+                (target / path).parent.mkdir(parents=True, exist_ok=True)
+                (target / path).write_bytes(content)
+        except OSError:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+        self._installs += 1
+
+    def files(self) -> Tree:
+        """Return what a device hashes: folders do not count."""
+        found = self.package.rglob("*")
+        return {
+            each.relative_to(self.package).as_posix(): each.read_bytes()
+            for each in found
+            if each.is_file()
+        }
+
+
+def _delete(path: Path) -> None:
+    """Delete a file or an empty folder, and say nothing where that cannot be; ``File.delete``."""
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            path.rmdir()
+        else:
+            path.unlink()

@@ -5,22 +5,24 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import event, given, settings
+from hypothesis import strategies as st
 
-from codepush.archive.diffs import build_diff
+from codepush.archive.diffs import build_diff, meets_leftovers
 from codepush.archive.gate import inspect
 from codepush.archive.models import Archive, Inspection
 from codepush.archive.recompression import recompress
 from codepush.archive.zipformat import DEFLATED, STORED
 from codepush.domain.diffing import MAX_SHARE
 from codepush.domain.errors import StorageError
-from tests.archive.native_client import InstallError, Tree, hash_of, install, unzip
-from tests.archive.trees import pairs
+from tests.archive.native_client import Device, InstallError, Tree, hash_of, install, unzip
+from tests.archive.trees import CHAINS, pairs
 from tests.archive.zips import Entry, build, tree
 
 BUNDLE = Random(1).randbytes(5_000)
@@ -155,6 +157,58 @@ def test_a_folder_instead_of_a_file_is_offered_as_a_diff() -> None:
     with diff_between(old, new) as diff:
         assert diff
         assert install(diff.file, old) == new
+
+
+def install_chain(chain: list[Tree], folder: Path, order: Random | None = None) -> int:
+    """Install packages one after the other, by diffs where there are any; return how many."""
+    pairs_ = [*pairwise(chain)]
+    numbers = list(range(len(pairs_)))
+    if order:
+        order.shuffle(numbers)
+    known: list[Tree] = []
+    offered = {}
+    for number in numbers:  # a diff is judged by the packages that are known when it is made
+        old, new = pairs_[number]
+        known += [old, new]
+        if not meets_leftovers(old.keys(), new.keys(), [each.keys() for each in known]):
+            with recompress(inspected(new)) as full:
+                offered[number] = build_diff(inspected(old).digests(), full)
+    device = Device(folder)
+    device.install(io.BytesIO(tree(chain[0])))
+    for number, (_, new) in enumerate(pairs_):
+        diff = offered.get(number)
+        device.install(diff.file if diff else io.BytesIO(tree(new)))
+        assert device.files() == new
+    return sum(1 for each in offered.values() if each)
+
+
+@given(CHAINS, st.randoms(use_true_random=False))
+@settings(max_examples=200, deadline=None)
+def test_installs_that_follow_each_other_never_get_stuck(chain: list[Tree], order: Random) -> None:
+    with TemporaryDirectory() as folder:
+        event(f"{install_chain(chain, Path(folder), order)} diffs")
+
+
+def test_an_empty_folder_that_a_diff_left_is_in_no_other_diffs_way(tmp_path: Path) -> None:
+    rest = {"bundle": BUNDLE}
+    chain = [rest | {"res/deep/x": b"1"}, rest, rest | {"res": b"2"}]
+    device = Device(tmp_path / "stuck")
+    device.install(io.BytesIO(tree(chain[0])))
+    with diff_between(*chain[:2]) as diff:
+        assert diff
+        device.install(diff.file)
+    with diff_between(*chain[1:]) as diff:
+        assert diff
+        with pytest.raises(IsADirectoryError):
+            device.install(diff.file)
+    assert install_chain(chain, tmp_path / "forward") == 1
+    assert install_chain(chain, tmp_path / "backward", Random(1)) == 1
+
+
+def test_a_folder_that_empties_is_no_reason_without_a_file_of_its_name(tmp_path: Path) -> None:
+    rest = {"bundle": BUNDLE}
+    chain = [rest | {"res/x": b"1"}, rest, rest | {"res/x": b"2"}, rest | {"other": b"3"}]
+    assert install_chain(chain, tmp_path) == 3
 
 
 def test_there_is_no_diff_from_or_to_a_single_file() -> None:

@@ -42,3 +42,10 @@ def pairs(draw: Any) -> tuple[Tree, Tree]:
     gone = draw(st.lists(st.sampled_from(sorted(old)), max_size=3))
     new = {path: each for path, each in (old | changed).items() if path not in gone}
     return old, _without_clashes(new | {"bundle": BUNDLE})
+
+
+_FEW_PATHS = st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map("/".join)
+_FEW = st.dictionaries(_FEW_PATHS, st.sampled_from([b"1", b"2"]), max_size=4).map(_without_clashes)
+
+CHAINS = st.lists(_FEW.map(lambda files: files | {"bundle": BUNDLE}), min_size=2, max_size=5)
+"""Packages that follow each other; a name is a file in one and a folder in another."""

@@ -13,9 +13,12 @@ import pytest
 from rq import Queue
 
 from codepush.domain.diffing import MAX_DIFFS
+from codepush.domain.errors import StorageError
 from codepush.domain.ids import AppId, BlobKey, DeploymentId, PackageHash
-from codepush.domain.models import Principal, Release
+from codepush.domain.models import Download, Principal, Release
 from codepush.domain.releasing import ReleaseOverrides
+from codepush.domain.update_check import UpdateAnswer
+from codepush.services.acquisition import judge
 from codepush.services.container import Services
 from codepush.services.downloads import Downloads
 from codepush.store.connection import StoreClient, connect_queue
@@ -64,6 +67,14 @@ class Line:
         found = history.find(label)
         assert found
         return found
+
+    def check(self, package_hash: str) -> UpdateAnswer:
+        """Ask for an update, as a device with a package of this hash does."""
+        key, acquisition = self.deployment.key, self.services.acquisition
+        asked = judge(key, "1.0.0", package_hash=package_hash)
+        prepared, decision = acquisition.decide(key, asked)
+        acquisition.want_diff(prepared, package_hash, decision.settled)
+        return decision.settled
 
     def fetch(self, key: BlobKey) -> io.BytesIO:
         with self.services.storage.open(key) as file:
@@ -360,6 +371,109 @@ def test_no_more_diffs_are_kept_than_histories_can_bear(
     assert MAX_DIFFS > 2
 
 
+def test_there_is_no_diff_in_the_way_of_which_an_empty_folder_may_be(staging: Line) -> None:
+    trees = [tree("1", **{"res/x": b"only here"}), tree("2"), tree("3", res=b"now a file")]
+    for number, each in enumerate(trees, 1):
+        staging.release(each)
+        made = staging.prepare(f"v{number}")
+    assert set(made.diffs.values()) == {None}
+    assert staging["v2"].diffs[hash_of(trees[0])]
+    # Were a diff from v1 made only now, it would be the one that leaves the folder.
+    staging.services.stores.packages.keep_only(staging.app.id, set())
+    staging.prepare("v3")
+    staging.release(trees[0])
+    staging.release(tree("4"))
+    assert staging.prepare("v5").diffs[hash_of(trees[0])] is None
+
+
+def damage(line: Line, key: BlobKey) -> None:
+    """Change a byte of a blob, and neither its size nor its time."""
+    content = bytearray(line.fetch(key).read())
+    content[50] ^= 1
+    line.services.storage.delete(key)
+    line.services.storage.put(
+        key, io.BytesIO(content), size=len(content), content_type="application/zip"
+    )
+
+
+def test_a_damaged_base_costs_no_other_its_diff_and_is_mended_by_releasing_it_again(
+    staging: Line,
+) -> None:
+    for number in range(1, 6):
+        staging.release(tree(str(number)))
+    damage(staging, staging["v2"].blob_key)
+    made = staging.prepare("v5")
+    assert made.diffs.keys() == {hash_of(tree(number)) for number in "134"}
+    staging.release(tree("2"))
+    assert staging.prepare("v6").served
+    assert staging.prepare("v5").diffs[hash_of(tree("2"))]
+
+
+def test_what_was_made_is_given_although_the_storage_fails_for_one_base(
+    staging: Line, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 4):
+        staging.release(tree(str(number)))
+    kind, bad = type(services.storage), staging["v1"].blob_key
+    open_ = kind.open
+
+    def open_others(storage: Any, key: BlobKey) -> Any:
+        if key == bad:
+            raise StorageError("away")
+        return open_(storage, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "open", open_others)
+        with pytest.raises(StorageError, match="away"):
+            staging.prepare("v3")
+    assert staging["v3"].served
+    assert staging["v3"].diffs.keys() == {hash_of(tree("2"))}
+    assert staging.prepare("v3").diffs.keys() == {hash_of(tree("1")), hash_of(tree("2"))}
+
+
+def test_a_damaged_smaller_package_is_made_again(staging: Line) -> None:
+    staging.release(tree("1"))
+    staging.release(tree("2"))
+    first = staging.prepare("v1").served
+    second = staging.prepare("v2").served
+    assert first
+    assert second
+    damage(staging, second.blob_key)
+    staging.release(tree("3"))
+    staging.services.packaging.prepare_diff(
+        staging.app.id, staging.deployment.id, "v2", PackageHash("1" * 64)
+    )
+    assert hash_of(unzip(staging.fetch(second.blob_key))) == hash_of(tree("2"))
+
+
+def test_what_cannot_be_touched_is_named_only_if_it_is_in_use(
+    staging: Line, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ("1", "2"):
+        staging.release(tree(text))
+        staging.prepare("v1" if text == "1" else "v2")
+
+    def away(*_: object) -> bool:
+        raise StorageError("away")
+
+    keep = Downloads.keep
+    with monkeypatch.context() as patch:
+        patch.setattr(type(services.storage), "touch", away)
+        back = services.releasing.roll_back(staging.principal, "App", "Staging")
+        assert (back.served, back.diffs) == (staging["v1"].served, {})
+        patch.setattr(
+            Downloads,
+            "keep",
+            lambda _self, app_id, _file, *, sha256, size, **_options: Download(
+                BlobKey(f"{app_id}/{sha256}"), size
+            ),
+        )
+        again = staging.release(tree("2"))
+        assert (again.served, again.diffs) == (None, {})
+    assert Downloads.keep is keep
+    assert staging.prepare("v4").served == staging["v2"].served
+
+
 class TestWishes:
     """Diffs that devices ask for."""
 
@@ -373,7 +487,7 @@ class TestWishes:
         return staging
 
     def ask(self, line: Line, package_hash: str) -> None:
-        line.services.acquisition.check(line.deployment.key, "1.0.0", package_hash=package_hash)
+        line.check(package_hash)
         self.settle(line)
 
     def settle(self, line: Line) -> None:
@@ -396,8 +510,7 @@ class TestWishes:
         diff = made.diffs[old]
         assert diff
         assert hash_of(install(line.fetch(diff.blob_key), tree("1"))) == made.package_hash
-        answer = line.services.acquisition.check(line.deployment.key, "1.0.0", package_hash=old)
-        assert answer.download == diff
+        assert line.check(old).download == diff
 
     def test_many_devices_make_one_job(self, line: Line, waiting: Any) -> None:
         for _ in range(20):

@@ -99,9 +99,7 @@ def test_a_device_that_runs_its_binary_gets_a_diff(world: SeedClient, line: Line
     made = line.prepare("v1")
     diff = made.diffs[hash_of(BINARY)]
     assert diff
-    key = line.deployment.key
-    answer = line.services.acquisition.check(key, "1.0.0", package_hash=hash_of(BINARY))
-    assert answer.download == diff
+    assert line.check(hash_of(BINARY)).download == diff
     assert hash_of(install(line.fetch(diff.blob_key), BINARY)) == made.package_hash
 
 
@@ -124,8 +122,8 @@ def test_the_list_of_a_binary_s_files_is_not_collected(
     world: SeedClient, line: Line, clock: FakeClock
 ) -> None:
     add(world, make_zip(BINARY))
+    line.release(tree("1"))  # while the token is good
     for _ in range(3):
         clock.advance(900 * 86_400)
         line.services.collection.run()
-    line.release(tree("1"))
     assert line.prepare("v1").diffs[hash_of(BINARY)]
