@@ -32,7 +32,9 @@ NOT_SIGNED = "Not signed"
 MIN_KEY_BITS, MAX_KEY_BITS = 2_048, 8_192
 MAX_KEY_BYTES = 8_192
 MAX_SIGNATURE_BYTES = 16_384
-_DEVICES_LOOK_IN = f"CodePush/{SIGNATURE_NAME}"
+DEVICES_LOOK_IN = f"CodePush/{SIGNATURE_NAME}"
+"""Where React Native's devices look; others know other folders."""
+
 _JWT = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM], strict_check_header=False)
 _REGISTRY.max_header_length = MAX_SIGNATURE_BYTES
@@ -50,17 +52,19 @@ def read_public_key(pem: str, parameter: str = "publicKey") -> str:
     return made.decode()
 
 
-def verify_signature(package: Inspection, public_key: str) -> None:
-    """Return if a package is signed with the private half of a key.
+def verify_signature(package: Inspection, public_key: str, *, anywhere: bool = True) -> str:
+    """Return the path of the signature, if a package is signed with the private half of a key.
 
     Args:
         package: From the gate.
         public_key: From ``read_public_key``.
+        anywhere: Whether the signature may lie in the root or in any folder there; otherwise it
+            must be ``DEVICES_LOOK_IN``.
 
     Raises:
         InvalidParameterError: The signature is absent, malformed, false or for other contents.
     """
-    file = _signature_file(package)
+    file = _signature_file(package, anywhere=anywhere)
     token = head_of(package, file, MAX_SIGNATURE_BYTES)
     where = f"The signature in {file.path}"
     if file.size > MAX_SIGNATURE_BYTES or not _JWT.fullmatch(token):
@@ -103,9 +107,10 @@ def verify_signature(package: Inspection, public_key: str) -> None:
             f" this package's is {package.hash}. Sign it again after the last change.",
             "Signature of other contents",
         )
+    return file.path
 
 
-def _signature_file(package: Inspection) -> PackedFile:
+def _signature_file(package: Inspection, *, anywhere: bool) -> PackedFile:
     found = {
         file.path: file
         for file in package.files
@@ -114,14 +119,21 @@ def _signature_file(package: Inspection) -> PackedFile:
     if not found:
         raise _refused(
             "The package is not signed, and the app takes signed packages only. Release it with"
-            f" --privateKeyPath, which adds {_DEVICES_LOOK_IN}.",
+            f" --privateKeyPath, which adds {DEVICES_LOOK_IN}.",
             NOT_SIGNED,
         )
-    if _DEVICES_LOOK_IN in found:
-        return found[_DEVICES_LOOK_IN]
+    if DEVICES_LOOK_IN in found:
+        return found[DEVICES_LOOK_IN]
+    if not anywhere:
+        raise _refused(
+            f"The package has a signature in {min(found)}, but React Native's devices look in"
+            f" {DEVICES_LOOK_IN} only. Release the folder CodePush itself, as the CLI's"
+            " release-react does.",
+            NOT_SIGNED,
+        )
     if len(found) > 1:
         raise _refused(
-            f"The package has {len(found)} signatures, and none in {_DEVICES_LOOK_IN}.",
+            f"The package has {len(found)} signatures, and none in {DEVICES_LOOK_IN}.",
             NOT_SIGNED,
         )
     return next(iter(found.values()))

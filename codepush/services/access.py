@@ -47,8 +47,8 @@ class Access:
         _require(principal, app, need, reference)
         return app
 
-    def confirm(self, principal: Principal, app: App, need: Permission) -> None:
-        """Return if a caller may still do what ``app`` let them do a while ago.
+    def confirm(self, principal: Principal, app: App, need: Permission) -> App:
+        """Return an app as it is now, if a caller may still do what it let them do a while ago.
 
         Raises:
             NotFoundError: The app is gone, or they may not know of it any more.
@@ -58,6 +58,7 @@ class Access:
         if found is None:
             raise gone(app.name)
         _require(principal, found, need, app.name)
+        return found
 
     def organizations(self, principal: Principal) -> list[tuple[Organization, Role]]:
         """Return the organizations that the principal belongs to, with their role in each."""

@@ -6,7 +6,7 @@ iOS tells the hash of its binary's own package where it has no other.
 from pathlib import Path
 from typing import BinaryIO
 
-from codepush.domain.errors import ConflictError, InvalidParameterError, NotFoundError
+from codepush.domain.errors import InvalidParameterError, NotFoundError
 from codepush.domain.events import Action
 from codepush.domain.ids import PackageHash
 from codepush.domain.models import App, Binary, Principal
@@ -18,6 +18,7 @@ from codepush.services.package_jobs import PackageJobs
 from codepush.services.packages import examine
 from codepush.services.packaging import Packaging
 from codepush.services.telling import Teller
+from codepush.services.tokens import Tokens
 from codepush.store.stores import Stores
 
 MAX_BINARIES = 50
@@ -31,6 +32,7 @@ class Binaries:
         self,
         stores: Stores,
         access: Access,
+        tokens: Tokens,
         packaging: Packaging,
         jobs: PackageJobs,
         teller: Teller,
@@ -40,6 +42,7 @@ class Binaries:
         """Use ``stores``; find apps through ``access``; list files with ``packaging``."""
         self._stores = stores
         self._access = access
+        self._tokens = tokens
         self._packaging = packaging
         self._jobs = jobs
         self._tell = teller
@@ -66,6 +69,9 @@ class Binaries:
 
         Raises:
             InvalidParameterError: The package or the version may not be.
+            UnauthorizedError: The caller's token was revoked during the upload.
+            NotFoundError: The app is gone by now, for the caller at least.
+            ForbiddenError: The caller may not release any more.
             ConflictError: The app has too many.
             StorageError: The list of files could not be stored.
         """
@@ -79,11 +85,6 @@ class Binaries:
                 parameter="package",
                 reason="Not a zip",
             )
-        held = {each.package_hash for each in self._stores.binaries.list_of(app.id)}
-        if len(held - {package.hash}) >= MAX_BINARIES:
-            raise ConflictError(
-                f"The app has {MAX_BINARIES} binaries already. Delete one that few devices run."
-            )
         binary = Binary(
             package_hash=package.hash,
             app_version=version,
@@ -91,10 +92,12 @@ class Binaries:
             added_at_ms=self._clock(),
             added_by=principal.user.email,
         )
+        # The upload took its time; whoever was shut out meanwhile registers nothing.
+        app = self._access.confirm(self._tokens.confirm(principal), app, Permission.COLLABORATOR)
         event = self._tell.about_app(
             principal, Action.BINARY_ADDED, app, target=version, packageHash=package.hash
         )
-        self._stores.binaries.put(app.id, binary, event=event)
+        self._stores.binaries.put(app.id, binary, limit=MAX_BINARIES, event=event)
         for deployment in self._stores.deployments.list_of(app):
             if deployment.latest:
                 self._jobs.prepare(app.id, deployment.id, deployment.latest.label)

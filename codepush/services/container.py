@@ -116,7 +116,7 @@ def build_services(
         ),
         packaging=packaging,
         binaries=Binaries(
-            stores, access, packaging, package_jobs, teller, clock, settings.spool_dir
+            stores, access, tokens, packaging, package_jobs, teller, clock, settings.spool_dir
         ),
         packages_wanted=packages_wanted,
         repair=Repair(stores, package_jobs),

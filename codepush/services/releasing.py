@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from codepush.domain import releasing as rules
-from codepush.domain.errors import InvalidParameterError, NotFoundError
+from codepush.domain.errors import ConflictError, InvalidParameterError, NotFoundError
 from codepush.domain.events import Action, Event
 from codepush.domain.ids import BlobKey, PackageHash, new_id
 from codepush.domain.models import (
@@ -132,7 +132,7 @@ class Releasing:
             )
         _check(properties)
         package = examine(upload, self._spool)
-        warnings = check_signature(package, app.signing)
+        check_signature(package, app)  # refuse before storing
         once = _once(
             principal, idempotency_key, "release", deployment.id, package.sha256, repr(properties)
         )
@@ -166,7 +166,9 @@ class Releasing:
             content_type=package.content_type,
         )
         # The upload took its time; whoever was shut out meanwhile releases nothing.
-        self._access.confirm(self._tokens.confirm(principal), app, Permission.COLLABORATOR)
+        confirmed = self._tokens.confirm(principal)
+        app = self._access.confirm(confirmed, app, Permission.COLLABORATOR)
+        warnings = check_signature(package, app)
         tell = self._telling(principal, Action.DEPLOYMENT_RELEASED, app, deployment.name)
         change = self._add(app, deployment, decide, tell, once, is_stored=True)
         warnings += lint(package, app, history.newest)
@@ -189,7 +191,9 @@ class Releasing:
             NotFoundError: A deployment or the release is not there for this principal.
             ForbiddenError: The principal may not release.
             InvalidParameterError: A property may not be.
-            ConflictError: A rollout is unfinished, or the newest release has the same contents.
+            ConflictError: A rollout is unfinished, or the newest release has the same contents, or
+                the release is not signed and must be.
+            StorageError: The package must be signed, and could not be read.
         """
         _check(overrides)
         app, source = self._deployments.get(
@@ -231,7 +235,9 @@ class Releasing:
         Raises:
             NotFoundError: The deployment or release is not there for this principal.
             ForbiddenError: The principal may not release.
-            ConflictError: It is the newest already, or for another binary.
+            ConflictError: It is the newest already, or for another binary, or not signed where it
+                must be.
+            StorageError: The package must be signed, and could not be read.
         """
         app, deployment = self.target(principal, reference, name)
         template = self._template(principal)
@@ -348,13 +354,26 @@ class Releasing:
                 supplied[added.blob_key] = self._downloads.supplied(
                     app.id, added, history, is_stored=is_stored
                 )
+                if app.signing.is_required and not is_stored:
+                    self._check_signature_of(app, added)
             made = supplied[added.blob_key]
             return replace(change, added=replace(added, served=made.served, diffs=made.diffs))
 
         change = self._stores.releases.change(app.id, deployment.id, supply, tell=tell, once=once)
-        if not change.is_repeat:
-            self._jobs.prepare(app.id, deployment.id, _added(change).label)
+        # A repeated request's, too: the first may have been cut off before.
+        self._jobs.prepare(app.id, deployment.id, _added(change).label)
         return change
+
+    def _check_signature_of(self, app: App, release: Release) -> None:
+        """Return if a stored package is signed as its app wants it now, maybe since its upload."""
+        with self._downloads.fetch(release.full, self._spool) as file:
+            try:
+                check_signature(examine(file, self._spool), app)
+            except InvalidParameterError as exc:
+                raise ConflictError(
+                    "This release cannot be released again, since the app takes signed packages"
+                    f" only by now. {exc}"
+                ) from exc
 
     def _telling(
         self, principal: Principal, action: Action, app: App, deployment: str

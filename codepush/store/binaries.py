@@ -2,6 +2,7 @@
 
 import orjson
 
+from codepush.domain.errors import ConflictError
 from codepush.domain.events import Event, encode_event
 from codepush.domain.ids import AppId, BlobKey, PackageHash
 from codepush.domain.models import Binary
@@ -9,6 +10,9 @@ from codepush.store import keys
 from codepush.store.apps import gone
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
+
+_GONE, _FULL = 0, -2
+"""Replies of ``change_binary``."""
 
 
 class BinaryStore:
@@ -19,11 +23,18 @@ class BinaryStore:
         self._client = client
         self._scripts = scripts
 
-    def put(self, app_id: AppId, binary: Binary, *, event: Event) -> None:
+    def put(self, app_id: AppId, binary: Binary, *, limit: int, event: Event) -> None:
         """Register a binary, or register it anew; logged in the same step.
 
+        Args:
+            app_id: Whose binary.
+            binary: To register.
+            limit: Binaries that an app may have.
+            event: For the log; its organization must still have the app.
+
         Raises:
-            NotFoundError: The app is gone.
+            NotFoundError: The app is gone or has moved.
+            ConflictError: It has ``limit`` binaries already.
         """
         record = {
             "app_version": binary.app_version,
@@ -31,8 +42,14 @@ class BinaryStore:
             "added_at_ms": binary.added_at_ms,
             "added_by": binary.added_by,
         }
-        if self._change(app_id, binary.package_hash, orjson.dumps(record).decode(), event) == 0:
+        text = orjson.dumps(record).decode()
+        reply = self._change(app_id, binary.package_hash, text, event, limit)
+        if reply == _GONE:
             raise gone(app_id)
+        if reply == _FULL:
+            raise ConflictError(
+                f"The app has {limit} binaries already. Delete one that few devices run."
+            )
 
     def list_of(self, app_id: AppId) -> list[Binary]:
         """Return an app's binaries, oldest first."""
@@ -49,11 +66,12 @@ class BinaryStore:
         """Forget a binary, logged in the same step; tells whether it was there."""
         return self._change(app_id, package_hash, "", event) == 1
 
-    def _change(self, app_id: AppId, package_hash: PackageHash, record: str, event: Event) -> int:
+    def _change(
+        self, app_id: AppId, package_hash: PackageHash, record: str, event: Event, limit: int = 0
+    ) -> int:
         touched = [keys.app(app_id), keys.binaries(app_id), keys.app_log(app_id)]
-        return int(
-            self._scripts.run("change_binary", touched, [package_hash, record, encode_event(event)])
-        )
+        arguments = [package_hash, record, encode_event(event), event.organization_id, limit]
+        return int(self._scripts.run("change_binary", touched, arguments))
 
 
 def _decode(package_hash: PackageHash, text: str) -> Binary:

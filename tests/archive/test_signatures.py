@@ -68,6 +68,18 @@ def test_the_signature_that_devices_look_for_counts() -> None:
     verify_signature(inspect(io.BytesIO(tree(files))), PUBLIC_KEY)
 
 
+def test_only_one_folder_counts_where_devices_look_there_only() -> None:
+    assert verify_signature(package(token()), PUBLIC_KEY, anywhere=False) == (
+        "CodePush/.codepushrelease"
+    )
+    elsewhere = package(token(), "build/.codepushrelease")
+    with pytest.raises(
+        InvalidParameterError, match=r"in build/\.codepushrelease, but React"
+    ) as info:
+        verify_signature(elsewhere, PUBLIC_KEY, anywhere=False)
+    assert info.value.details["reason"] == "Not signed"
+
+
 @pytest.mark.parametrize(
     "path", [None, "CodePush/assets/.codepushrelease", "CodePush/x.codepushrelease"]
 )

@@ -21,6 +21,8 @@ from codepush.domain.update_check import UpdateAnswer
 from codepush.services.acquisition import judge
 from codepush.services.container import Services
 from codepush.services.downloads import Downloads
+from codepush.services.package_jobs import PackageJobs
+from codepush.services.releasing import Released
 from codepush.store.connection import StoreClient, connect_queue
 from codepush.store.packages import PackageStore
 from codepush.store.releases import ReleaseStore
@@ -552,6 +554,32 @@ def test_a_copy_of_a_release_whose_package_is_gone_is_refused(
     services.storage.delete(made.blob_key)
     with pytest.raises(Exception, match="release it anew"):
         services.releasing.promote(principal, "App", "Staging", "Production", ReleaseOverrides())
+
+
+def test_a_repeated_request_leaves_the_work_to_the_workers_again(
+    staging: Line, services: Services, waiting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, package = (staging.app, staging.deployment), make_zip(tree("1"))
+
+    def release() -> Released:
+        return services.releasing.release(
+            staging.principal,
+            target,
+            io.BytesIO(package),
+            ReleaseOverrides(app_version="1.0.0"),
+            idempotency_key="k",
+        )
+
+    def killed(*_: object) -> bool:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PackageJobs, "prepare", killed)
+        with pytest.raises(KilledError):
+            release()
+    assert waiting() == []
+    assert release().is_repeat
+    assert waiting() == [("prepare", (staging.app.id, staging.deployment.id, "v1"))]
 
 
 def test_releasing_works_without_a_queue(

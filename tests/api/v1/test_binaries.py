@@ -2,13 +2,17 @@
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from codepush.domain.errors import NotFoundError
+from codepush.domain.ids import OrganizationId
+from codepush.services.access import Access
 from codepush.services.container import Services
 from tests.api.v1.client import SeedClient
-from tests.api_client import make_zip
+from tests.api_client import Account, make_zip
 from tests.archive.native_client import hash_of, install
 from tests.conftest import FakeClock
 from tests.services.test_packaging import Line, tree
@@ -91,6 +95,32 @@ def test_there_may_not_be_too_many(world: SeedClient, monkeypatch: pytest.Monkey
     add(world, make_zip(BINARY))
     add(world, make_zip(BINARY), "1.1.0")
     add(world, make_zip(tree("another")), expect=409)
+
+
+def test_who_was_shut_out_during_the_upload_registers_nothing(
+    world: SeedClient, services: Services, line: Line
+) -> None:
+    ann = line.principal
+    bob = Account.create(services, "bob@example.com")
+    services.apps.add_collaborator(ann, "App", "bob@example.com")
+    principal = services.tokens.authenticate(bob.token)
+    target = services.binaries.target(principal, "ann@example.com:App")
+    services.apps.remove_collaborator(ann, "App", "bob@example.com")
+    upload = io.BytesIO(make_zip(BINARY))
+    with pytest.raises(NotFoundError):
+        services.binaries.add(principal, target, upload, "1.0.0")
+    assert world.get(BINARIES)["binaries"] == []
+
+
+def test_a_binary_is_not_registered_for_an_organization_that_lost_the_app(
+    world: SeedClient, services: Services, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = replace(line.app, organization_id=OrganizationId("another"))
+    monkeypatch.setattr(Access, "confirm", lambda *_: moved)
+    upload = io.BytesIO(make_zip(BINARY))
+    with pytest.raises(NotFoundError):
+        services.binaries.add(line.principal, line.app, upload, "1.0.0")
+    assert world.get(BINARIES)["binaries"] == []
 
 
 def test_a_device_that_runs_its_binary_gets_a_diff(world: SeedClient, line: Line) -> None:

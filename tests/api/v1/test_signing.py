@@ -1,14 +1,18 @@
 """Apps whose packages are signed, and warnings about packages, in the answers of both dialects."""
 
+import io
 from typing import Any
 
 import pytest
 
+from codepush.archive.gate import inspect
+from codepush.domain.errors import InvalidParameterError
 from codepush.services.container import Services
 from tests.api.v1.client import SeedClient
 from tests.api_client import Account, ApiClient, make_zip
 from tests.archive.test_lint import bytecode
 from tests.archive.test_signatures import FILES, HASH, KEY, OTHER_KEY, PUBLIC_KEY, claims, token
+from tests.services.test_packaging import Line
 
 SIGNATURE = "CodePush/.codepushrelease"
 STAGING = "/apps/App/deployments/Staging"
@@ -121,6 +125,60 @@ def test_where_signatures_are_not_required_a_false_one_is_a_warning(
     sign(world, publicKey=PUBLIC_KEY)
     made: Any = world.release(content).get_json()
     assert len(made["warnings"]) == warnings
+
+
+ELSEWHERE = make_zip(FILES | {"build/.codepushrelease": token()})
+
+
+def test_a_signature_elsewhere_is_warned_of_where_the_framework_is_not_known(
+    world: SeedClient,
+) -> None:
+    sign(world, publicKey=PUBLIC_KEY, requireSignatures=True)
+    made: Any = world.release(ELSEWHERE).get_json()
+    (warning,) = made["warnings"]
+    assert "build/.codepushrelease" in warning
+
+
+def test_a_signature_elsewhere_is_none_for_react_native(world: SeedClient) -> None:
+    classic = ApiClient(world.http, Account("ann@example.com", "Acme", str(world.token)))
+    app = {"name": "Native", "os": "iOS", "platform": "React-Native"}
+    classic.call("POST", "/apps", app, expect=201)
+    world.patch("/apps/Native", {"publicKey": PUBLIC_KEY, "requireSignatures": True})
+    refused: Any = world.release(ELSEWHERE, app="Native", expect=400).get_json()
+    assert refused["error"]["details"]["reason"] == "Not signed"
+    world.release(SIGNED, app="Native")
+
+
+def test_what_is_required_by_the_end_of_the_upload_counts(
+    world: SeedClient, services: Services
+) -> None:
+    line = Line(services, services.tokens.authenticate(str(world.token)))  # before the change
+    sign(world, publicKey=PUBLIC_KEY, requireSignatures=True)
+    with pytest.raises(InvalidParameterError, match="not signed"):
+        line.release(UNSIGNED)
+    assert line.release(SIGNED).package_hash == HASH
+
+
+def test_where_signatures_are_required_others_are_not_released_again(world: SeedClient) -> None:
+    world.release(UNSIGNED)
+    world.release(make_zip(FILES | {"CodePush/other": b"1"}))
+    sign(world, publicKey=PUBLIC_KEY, requireSignatures=True)
+    body = {"to": "Production"}
+    for path in (f"{STAGING}/promote", f"{STAGING}/rollback"):
+        error = world.refused(409, "POST", path, body if path.endswith("promote") else {})
+        assert "takes signed packages only by now. The package is not signed" in error["message"]
+    assert len(world.releases()) == 2
+
+
+def test_where_signatures_are_required_signed_ones_are_released_again(world: SeedClient) -> None:
+    world.release(SIGNED)  # before the key is known
+    sign(world, publicKey=PUBLIC_KEY, requireSignatures=True)
+    files = FILES | {"CodePush/other": b"1"}
+    own_hash = inspect(io.BytesIO(make_zip(files))).hash
+    world.release(make_zip(files | {SIGNATURE: token(claims(own_hash))}))
+    world.call("POST", f"{STAGING}/promote", {"to": "Production"}, expect=201)
+    world.call("POST", f"{STAGING}/rollback", {}, expect=201)
+    assert world.releases()[-1]["packageHash"] == HASH
 
 
 # Release lint.
