@@ -70,7 +70,13 @@ class BinaryStore:
         self, app_id: AppId, package_hash: PackageHash, record: str, event: Event, limit: int = 0
     ) -> int:
         touched = [keys.app(app_id), keys.binaries(app_id), keys.app_log(app_id)]
-        arguments = [package_hash, record, encode_event(event), event.organization_id, limit]
+        arguments: list[str | int] = [
+            package_hash,
+            record,
+            encode_event(event),
+            event.organization_id,
+            limit,
+        ]
         return int(self._scripts.run("change_binary", touched, arguments))
 
 
