@@ -5,6 +5,10 @@ from codepush.store.queue import JobQueue
 
 QUEUE = "low"
 _TIMEOUT_S = 3_600
+MAX_WAITING = 1_000
+"""Jobs in the queue, from which on none is added that devices or a repair would have."""
+
+_PATH = "codepush.jobs.packages."
 _RETRY_AFTER_S = (10, 60, 600, 3_600)
 
 
@@ -33,10 +37,19 @@ class PackageJobs:
         """
         return self._queue.length(QUEUE)
 
+    def prepared_soon(self) -> set[tuple[str, ...]]:
+        """Return app, deployment and label of the releases for which a job waits.
+
+        Raises:
+            RedisError: The queue cannot be reached.
+        """
+        waiting = self._queue.waiting(QUEUE, MAX_WAITING)
+        return {tuple(map(str, what)) for path, what in waiting if path == f"{_PATH}prepare"}
+
     def _enqueue(self, job: str, *arguments: str) -> bool:
         return self._queue.enqueue(
             QUEUE,
-            f"codepush.jobs.packages.{job}",
+            f"{_PATH}{job}",
             *arguments,
             timeout_s=_TIMEOUT_S,
             retry_after_s=_RETRY_AFTER_S,

@@ -8,7 +8,7 @@ from threading import Lock, Thread
 
 from codepush.domain.errors import NotFoundError
 from codepush.domain.ids import AppId, DeploymentId, PackageHash
-from codepush.services.package_jobs import PackageJobs
+from codepush.services.package_jobs import MAX_WAITING, PackageJobs
 from codepush.store.connection import STORE_ERRORS
 from codepush.store.stores import Stores
 
@@ -16,7 +16,7 @@ log = logging.getLogger("codepush.packages")
 
 _HASH_LENGTH = 64
 _WAITING = 1_000
-"""Wishes that wait in this process, and jobs that may wait in the queue; more are dropped."""
+"""Wishes that wait in this process; more are dropped."""
 
 _AGAIN_S = 600.0
 """After which a wish is passed on again, if devices still have it."""
@@ -89,7 +89,7 @@ class PackagesWanted:
         app_id, deployment_id, label, base = wish
         if now - self._passed_on.get(wish, -_AGAIN_S) < _AGAIN_S or base not in self._bases(app_id):
             return
-        if self._jobs.waiting() < _WAITING:
+        if self._jobs.waiting() < MAX_WAITING:
             self._jobs.prepare_diff(app_id, deployment_id, label, base)
         # Only what exists is noted, so hashes that somebody made up push nothing out.
         self._passed_on[wish] = now

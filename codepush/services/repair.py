@@ -1,14 +1,17 @@
 """Finds releases without a smaller package or diffs, as after a lost queue, and enqueues them."""
 
+from collections.abc import Iterator
+
 from codepush.domain.errors import NotFoundError
-from codepush.services.package_jobs import PackageJobs
+from codepush.domain.ids import AppId, DeploymentId
+from codepush.services.package_jobs import MAX_WAITING, PackageJobs
 from codepush.services.packaging import missing_bases
 from codepush.services.tenants import every_app
 from codepush.store.stores import Stores
 
 
 class Repair:
-    """Enqueues what was left undone. What is enqueued already may be enqueued once more."""
+    """Enqueues what was left undone, unless a job for it waits already."""
 
     def __init__(self, stores: Stores, jobs: PackageJobs):
         """Look in ``stores``; enqueue to ``jobs``."""
@@ -16,8 +19,27 @@ class Repair:
         self._jobs = jobs
 
     def run(self) -> int:
-        """Enqueue a job for each release that lacks something; return how many."""
+        """Enqueue a job for each release that lacks something; return how many.
+
+        No more than leave ``MAX_WAITING`` in the queue: the rest is for the next time.
+
+        Raises:
+            RedisError: The store or the queue cannot be reached.
+        """
+        room = MAX_WAITING - self._jobs.waiting()
+        if room <= 0:
+            return 0
+        waiting = self._jobs.prepared_soon()
         count = 0
+        for undone in self._undone():
+            if undone in waiting:
+                continue
+            if count >= room:
+                break
+            count += self._jobs.prepare(*undone)
+        return count
+
+    def _undone(self) -> Iterator[tuple[AppId, DeploymentId, str]]:
         for app in every_app(self._stores):
             binaries = self._stores.binaries.list_of(app.id)
             for deployment_id in app.deployments.values():
@@ -27,5 +49,4 @@ class Repair:
                     continue
                 for release in reversed(history.releases):  # devices get the newest first
                     if release.served is None or missing_bases(binaries, history, release):
-                        count += self._jobs.prepare(app.id, deployment_id, release.label)
-        return count
+                        yield app.id, deployment_id, release.label

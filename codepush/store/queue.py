@@ -59,6 +59,21 @@ class JobQueue:
             return False
         return True
 
+    def waiting(self, queue: str, count: int) -> list[tuple[str, tuple[str | int, ...]]]:
+        """Return the jobs that workers take next, by dotted path and arguments.
+
+        Args:
+            queue: One of ``QUEUES``.
+            count: How many at most.
+
+        Raises:
+            RedisError: The queue cannot be reached.
+        """
+        from rq import Queue
+
+        jobs = Queue(queue, connection=self._client).get_jobs(0, count)
+        return [(job.func_name, tuple(job.args)) for job in jobs if job.func_name]
+
     def length(self, queue: str) -> int:
         """Return how many jobs wait in a queue.
 

@@ -1,6 +1,5 @@
 """Blobs without use go after a grace period, and never one that a release is about to use."""
 
-import io
 import os
 from typing import Any
 
@@ -184,15 +183,3 @@ def test_a_touched_blob_is_never_deleted_by_who_looked_before(
         outcome = services.collection.run()
     assert (outcome.deleted, outcome.waiting) == (0, 1)
     assert keys(services) == {made.blob_key}
-
-
-def test_repair_finds_what_is_missing_and_nothing_else(staging: Line, services: Services) -> None:
-    staging.release(tree("1"))
-    staging.release(tree("2"))
-    assert services.repair.run() == 2
-    staging.prepare("v1")
-    assert services.repair.run() == 1
-    staging.prepare("v2")
-    assert services.repair.run() == 0
-    staging.release(io.BytesIO(b"console.log(1)").read())
-    assert services.repair.run() == 1

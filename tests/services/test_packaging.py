@@ -6,7 +6,6 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -93,19 +92,6 @@ def principal(services: Services, account: Account) -> Principal:
 @pytest.fixture
 def staging(services: Services, principal: Principal) -> Line:
     return Line(services, principal)
-
-
-@pytest.fixture
-def waiting(queue_url: str, redis: StoreClient) -> Iterator[Any]:
-    """The calls that wait for workers."""
-    with connect_queue(queue_url) as client:
-        Queue("low", connection=client).empty()
-
-        def calls() -> list[tuple[str, tuple[str, ...]]]:
-            jobs = Queue("low", connection=client).jobs
-            return [(job.func_name.rpartition(".")[2], job.args) for job in jobs]
-
-        yield calls
 
 
 def test_a_release_leaves_the_work_to_the_workers(staging: Line, waiting: Any) -> None:
@@ -532,7 +518,7 @@ class TestWishes:
     def test_a_full_queue_is_not_filled_further(
         self, line: Line, waiting: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("codepush.services.packages_wanted._WAITING", 0)
+        monkeypatch.setattr("codepush.services.packages_wanted.MAX_WAITING", 0)
         self.ask(line, line["v1"].package_hash)
         assert waiting() == []
 
