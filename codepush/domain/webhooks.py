@@ -29,8 +29,8 @@ PATIENCE = timedelta(days=5)
 OVERLAP = timedelta(hours=24)
 """How long a replaced secret goes on signing."""
 GONE = 410
-_TOO_MANY_REQUESTS = 429
-_UNAVAILABLE = 503
+MAY_ASK_TO_WAIT = frozenset({429, 503})
+"""Too Many Requests, Service Unavailable: whose Retry-After is heard."""
 
 
 class Format(StrEnum):
@@ -73,6 +73,7 @@ class Webhook:
         since: Sequence number in the audit log of the newest event that it is not told of.
         disabled: Why it is not called, or None where it is.
         failing_since_ms: First failure since the last success, or None.
+        took_ms: How long the newest attempt took, or None where there was none.
     """
 
     id: WebhookId
@@ -93,6 +94,7 @@ class Webhook:
     disabled_at_ms: int | None = None
     failing_since_ms: int | None = None
     last_success_ms: int | None = None
+    took_ms: int | None = None
 
     def wants(self, notice: Notice) -> bool:
         """Return whether it is told of something."""
@@ -191,6 +193,6 @@ def next_attempt(
     if attempt.status == GONE or stage >= len(RETRY_DELAYS):
         return None
     wait = RETRY_DELAYS[stage] * (1 + JITTER * (2 * chance - 1))
-    if retry_after and attempt.status in {_TOO_MANY_REQUESTS, _UNAVAILABLE}:
+    if retry_after and attempt.status in MAY_ASK_TO_WAIT:
         return max(wait, min(retry_after, LONGEST_RETRY_AFTER))
     return wait

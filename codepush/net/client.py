@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import certifi
 import httpcore
@@ -210,7 +211,7 @@ class Client:
         try:
             with self._pool.stream(
                 "POST",
-                url,
+                _exact(url),
                 headers=list(sent.items()),
                 content=body,
                 extensions={"timeout": {"pool": self._timeout_s}},
@@ -231,7 +232,9 @@ class Client:
     def _first_bytes(self, response: httpcore.Response) -> bytes:
         """Return what is kept of a body; the rest is never read, and its connection is closed."""
         kept = bytearray()
-        with contextlib.suppress(httpcore.TimeoutException, httpcore.NetworkError):
+        with contextlib.suppress(
+            httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, OSError
+        ):
             # The status has come: an answer that breaks off later is an answer.
             for chunk in response.iter_stream():
                 kept += chunk
@@ -243,6 +246,18 @@ class Client:
         """Close all connections."""
         self._pool.close()
         self._backend.close()
+
+
+def _exact(url: str) -> httpcore.URL:
+    """Return a URL with all of its path; httpcore's own parser drops ``;parameters``."""
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return httpcore.URL(
+        scheme=parts.scheme,
+        host=(parts.hostname or "").encode("ascii"),
+        port=parts.port,
+        target=target.encode("ascii"),
+    )
 
 
 def _tls() -> ssl.SSLContext:

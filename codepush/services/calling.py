@@ -1,9 +1,11 @@
 """One attempt of one delivery: rendered, signed, sent, and noted with what follows from it."""
 
 import email.utils
+import logging
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from typing import Protocol
@@ -15,6 +17,7 @@ from codepush.domain.ids import new_id
 from codepush.domain.webhook_formats import render
 from codepush.domain.webhooks import (
     GONE,
+    MAY_ASK_TO_WAIT,
     Attempt,
     Delivery,
     Disabled,
@@ -28,6 +31,8 @@ from codepush.services.vault import LockedError, Vault
 from codepush.store.deliveries import Settlement
 from codepush.store.stores import Stores
 from codepush.telemetry.counters import Counter
+
+log = logging.getLogger("codepush.webhooks")
 
 _AGENT = f"codepush-server/{metadata.version('codepush-server')} webhooks"
 _KEPT_HEADERS = ("content-type", "location", "retry-after")
@@ -45,6 +50,21 @@ class Poster(Protocol):
     def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
         """Return the answer, or raise ``CallError``."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of an attempt.
+
+    Attributes:
+        is_success: Whether the endpoint took it.
+        is_disabled: Whether the webhook is disabled by it.
+        duration_ms: How long the endpoint took.
+    """
+
+    is_success: bool
+    is_disabled: bool
+    duration_ms: int
 
 
 class Calling:
@@ -65,12 +85,8 @@ class Calling:
         self._clock = clock
         self._chance = chance
 
-    def attempt(self, webhook: Webhook, delivery: Delivery) -> tuple[bool, bool]:
-        """Make an attempt and note it.
-
-        Returns:
-            Whether the endpoint took it, and whether the webhook is disabled by it.
-        """
+    def attempt(self, webhook: Webhook, delivery: Delivery) -> Done:
+        """Make an attempt and note it, whatever goes wrong with it but the noting."""
         attempt, retry_after = self._call(webhook, delivery)
         outcome = self._outcome(delivery, attempt, retry_after)
         event = Event(
@@ -86,7 +102,7 @@ class Calling:
             webhook.organization_id, delivery, attempt, outcome, event=event
         )
         ATTEMPTS.add(1, outcome.status.name.lower())
-        return attempt.is_success, disabled
+        return Done(attempt.is_success, disabled, attempt.duration_ms)
 
     def _call(self, webhook: Webhook, delivery: Delivery) -> tuple[Attempt, timedelta | None]:
         at_ms = self._clock()
@@ -103,6 +119,10 @@ class Calling:
             error = f"The secret cannot be read. {exc}"
         except CallError as exc:
             error = str(exc)
+        except Exception:
+            # One request that cannot be made must not keep others from being made.
+            log.exception("delivery %s cannot be sent", delivery.id)
+            error = "The request could not be made; the log of the server says why."
         if answer and 300 <= answer.status < 400:
             error = "Redirects are not followed: set the url to where it leads."
         attempt = Attempt(
@@ -154,12 +174,14 @@ class Calling:
 
 def _retry_after(answer: Answer, now_ms: int) -> timedelta | None:
     """Return how long an endpoint asks to be left alone: seconds, or an HTTP date."""
+    if answer.status not in MAY_ASK_TO_WAIT:
+        return None
     text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return timedelta(seconds=min(int(text[:9]), 10**8))
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment - datetime.fromtimestamp(now_ms / 1_000, UTC)
+    except (ValueError, OverflowError, TypeError):  # a year of twenty digits overflows
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment - datetime.fromtimestamp(now_ms / 1_000, UTC)

@@ -4,28 +4,34 @@ One thread decides and many call. The deciding thread takes webhooks whose queue
 due, and starts attempts in turns, one webhook after the other. Within a webhook and a deployment,
 first attempts are made one after the other; attempts at other deployments, and retries, run beside
 them. A webhook begins with few attempts at once, gets more with each success, and one at a time
-after a failure; and those that fail share half of the threads, so that they cannot take all.
+after a failure. Those that fail, are slow or unknown share half of the threads, and so do those of
+one organization, so that nobody can take all.
+
+A job does not last for ever, and its end holds nobody up: it begins nothing more at endpoints that
+are slow, goes on with the others until those have ended, and so has moments to wait for at last.
 """
 
+import logging
 import queue
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from codepush.domain.errors import NotFoundError
 from codepush.domain.ids import DeliveryId, OrganizationId, WebhookId, new_id
 from codepush.domain.webhooks import Delivery, Webhook
-from codepush.services.calling import Calling
+from codepush.services.calling import Calling, Done
 from codepush.services.clock import Clock
 from codepush.services.handing_on import HandingOn
+from codepush.services.sharing import FIRST_AT_ONCE, Hand, Shares
+from codepush.store.connection import STORE_ERRORS
 from codepush.store.stores import Stores
 
+log = logging.getLogger("codepush.webhooks")
+
 THREADS = 64
-MAX_AT_ONCE = 8
-"""Attempts at one webhook."""
-FIRST_AT_ONCE = 2
 HELD_MS = 20_000
 """How long a silent worker keeps its webhooks: more than an attempt may take."""
 _RENEW_S = 5.0
@@ -33,41 +39,18 @@ _FETCHED = 50
 _ENOUGH = 10
 _MAX_HANDS = 500
 _PAUSE_S = 0.02
+_LONGEST_END_S = 60.0
+"""For the end of a job, where ever new endpoints turn out to be slow."""
 _REFILL_S = 0.1
 
 Key = tuple[OrganizationId, WebhookId]
-
-
-@dataclass(slots=True)
-class _Hand:
-    """A webhook that this process holds, and what it knows to be due for it."""
-
-    webhook: Webhook
-    waiting: OrderedDict[DeliveryId, Delivery] = field(default_factory=OrderedDict)
-    running: dict[DeliveryId, Delivery] = field(default_factory=dict)
-    at_once: int = FIRST_AT_ONCE
-    is_failing: bool = False
-    filled_at: float = 0.0
-
-    def next(self) -> Delivery | None:
-        """Return what may be started now, or None."""
-        if len(self.running) >= self.at_once:
-            return None
-        busy = {each.lane for each in self.running.values()} - {None}
-        for each in self.waiting.values():
-            if each.lane is None or each.lane not in busy:
-                return each
-            # What is behind it in its lane waits for it, and so is passed over too.
-        return None
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
     key: Key
     delivery_id: DeliveryId
-    is_success: bool = False
-    is_disabled: bool = False
-    error: Exception | None = None
+    done: Done | None
 
 
 class Delivering:
@@ -89,7 +72,7 @@ class Delivering:
         self._clock = clock
         self._threads = threads
         self._holder = new_id()
-        self._hands: OrderedDict[Key, _Hand] = OrderedDict()
+        self._hands: OrderedDict[Key, Hand] = OrderedDict()
         self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
         self._running = 0
         self._renewed_at = 0.0
@@ -104,27 +87,39 @@ class Delivering:
         """Deliver what is due, until nothing is or the time is up; then finish what was begun.
 
         Args:
-            work_s: How long to begin attempts.
+            work_s: How long to begin attempts at any endpoint; then at quick ones, until no other
+                is waited for.
             idle_s: How long to stay after the last one, for what comes next.
             is_stopping: Asked now and then; True ends it early.
+
+        Raises:
+            RedisError: The store does not answer.
         """
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="webhook") as pool:
-            ends_at = time.monotonic() + work_s
-            busy_at = time.monotonic()
-            while (now := time.monotonic()) < ends_at and not is_stopping():
-                self._look()
-                self._start(pool)
-                self._collect(_PAUSE_S)
-                self._tidy()
-                if self._hands:
-                    busy_at = now
-                elif now - busy_at >= idle_s:
-                    break
-            while self._running:
-                self._collect(_RENEW_S)
-                self._renew()
+        try:
+            with ThreadPoolExecutor(self._threads, thread_name_prefix="webhook") as pool:
+                ends_at = time.monotonic() + work_s
+                busy_at = time.monotonic()
+                while (now := time.monotonic()) < ends_at + _LONGEST_END_S and not is_stopping():
+                    is_ending = now >= ends_at
+                    if is_ending and self._waits_for_quick_ones_only():
+                        break
+                    self._look()
+                    self._start(pool, is_ending=is_ending)
+                    self._collect(_PAUSE_S)
+                    self._tidy()
+                    if self._hands:
+                        busy_at = now
+                    elif now - busy_at >= idle_s:
+                        break
+                while self._running:
+                    self._collect(_RENEW_S)
+                    self._renew()
+        finally:
             for key in list(self._hands):
                 self._let_go(key)
+
+    def _waits_for_quick_ones_only(self) -> bool:
+        return all(hand.is_quick for hand in self._hands.values() if hand.running)
 
     def _look(self) -> None:
         """Look at the organizations that are due, and take their webhooks that are."""
@@ -132,15 +127,24 @@ class Delivering:
             if len(self._hands) >= _MAX_HANDS:
                 return
             self._stores.agenda.begin(organization_id, self._clock())
-            self._handing_on.keep_up(organization_id)
-            now_ms = self._clock()
-            for webhook_id in self._stores.deliveries.due_webhooks(organization_id, now_ms):
-                key = (organization_id, webhook_id)
-                if key in self._hands:
-                    self._claim(key, 0)  # no need to look again for what it will fetch anyway
-                else:
-                    self._take(key)
-            self._say_when(organization_id)
+            try:
+                self._look_at(organization_id)
+            except STORE_ERRORS:
+                raise
+            except Exception:
+                # It is looked at again in a minute; others are not to wait for that.
+                log.exception("webhooks of organization %s cannot be served", organization_id)
+
+    def _look_at(self, organization_id: OrganizationId) -> None:
+        self._handing_on.keep_up(organization_id)
+        now_ms = self._clock()
+        for webhook_id in self._stores.deliveries.due_webhooks(organization_id, now_ms):
+            key = (organization_id, webhook_id)
+            if key not in self._hands:
+                self._take(key)
+            elif not self._hands[key].is_lost:
+                self._claim(key, 0)  # no need to look again for what it will fetch anyway
+        self._say_when(organization_id)
 
     def _take(self, key: Key) -> None:
         try:
@@ -150,7 +154,12 @@ class Delivering:
         deliveries = self._claim(key, _FETCHED)
         if webhook and deliveries:
             is_failing = webhook.failing_since_ms is not None
-            hand = _Hand(webhook, at_once=1 if is_failing else FIRST_AT_ONCE, is_failing=is_failing)
+            hand = Hand(
+                webhook,
+                at_once=1 if is_failing else FIRST_AT_ONCE,
+                is_failing=is_failing,
+                took_ms=webhook.took_ms,
+            )
             hand.waiting.update((each.id, each) for each in deliveries)
             hand.filled_at = time.monotonic()
             self._hands[key] = hand
@@ -170,35 +179,36 @@ class Delivering:
             known=known,
         )
 
-    def _start(self, pool: ThreadPoolExecutor) -> None:
+    def _start(self, pool: ThreadPoolExecutor, *, is_ending: bool) -> None:
         """Start what may be, in turns, until no thread is free or nothing may be started."""
+        shares = Shares(self._threads, self._hands.values())
         started = True
         while started and self._running < self._threads:
             started = False
-            failing = sum(len(hand.running) for hand in self._hands.values() if hand.is_failing)
             for key, hand in list(self._hands.items()):
                 if self._running >= self._threads:
                     return
-                if hand.is_failing and failing >= max(1, self._threads // 2):
+                if not shares.has_room(hand) or (is_ending and hand.is_slow):
                     continue
                 delivery = hand.next()
                 if delivery is None:
                     continue
                 del hand.waiting[delivery.id]
                 hand.running[delivery.id] = delivery
-                failing += hand.is_failing
+                shares.take(hand)
                 self._running += 1
                 self._hands.move_to_end(key)
                 pool.submit(self._work, key, hand.webhook, delivery)
                 started = True
 
     def _work(self, key: Key, webhook: Webhook, delivery: Delivery) -> None:
+        done = None
         try:
-            is_success, is_disabled = self._calling.attempt(webhook, delivery)
-            result = _Result(key, delivery.id, is_success, is_disabled)
-        except Exception as exc:  # noqa: BLE001 - raised again where it is collected
-            result = _Result(key, delivery.id, error=exc)
-        self._results.put(result)
+            done = self._calling.attempt(webhook, delivery)
+        except Exception:
+            log.exception("an attempt of delivery %s is not noted", delivery.id)
+        finally:
+            self._results.put(_Result(key, delivery.id, done))
 
     def _collect(self, patience_s: float) -> None:
         """Wait for a result, and take in all that are there."""
@@ -215,13 +225,14 @@ class Delivering:
 
     def _take_in(self, result: _Result) -> None:
         self._running -= 1
-        if result.error is not None:
-            raise result.error
         hand = self._hands[result.key]
         del hand.running[result.delivery_id]
-        hand.is_failing = not result.is_success
-        hand.at_once = min(hand.at_once * 2, MAX_AT_ONCE) if result.is_success else 1
-        if result.is_disabled:
+        if result.done is None:
+            hand.is_lost = True
+            hand.waiting.clear()
+            return
+        hand.note(is_success=result.done.is_success, took_ms=result.done.duration_ms)
+        if result.done.is_disabled:
             hand.waiting.clear()
 
     def _tidy(self) -> None:
@@ -229,6 +240,10 @@ class Delivering:
         self._renew()
         now = time.monotonic()
         for key, hand in list(self._hands.items()):
+            if hand.is_lost:
+                if not hand.running:
+                    del self._hands[key]
+                continue
             if len(hand.waiting) >= _ENOUGH or (
                 (hand.running or hand.waiting) and now - hand.filled_at < _REFILL_S
             ):
@@ -247,8 +262,9 @@ class Delivering:
     def _renew(self) -> None:
         if time.monotonic() - self._renewed_at >= _RENEW_S:
             self._renewed_at = time.monotonic()
-            for key in self._hands:
-                self._claim(key, 0)
+            for key, hand in self._hands.items():
+                if not hand.is_lost or hand.running:
+                    self._claim(key, 0)
 
     def _let_go(self, key: Key) -> None:
         del self._hands[key]

@@ -232,6 +232,7 @@ class DeliveryStore:
                 outcome.disable.value,
                 encode_event(event),
                 MAX_ATTEMPTS,
+                attempt.duration_ms,
             ],
         )
         return bool(reply == 2)

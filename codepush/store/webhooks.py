@@ -178,6 +178,7 @@ def _encode(webhook: Webhook) -> dict[str, str]:
         "disabled_at_ms": _text(webhook.disabled_at_ms),
         "failing_since_ms": _text(webhook.failing_since_ms),
         "last_success_ms": _text(webhook.last_success_ms),
+        "took_ms": _text(webhook.took_ms),
     }
 
 
@@ -203,6 +204,7 @@ def _decode(
         disabled_at_ms=_number(record["disabled_at_ms"]),
         failing_since_ms=_number(record["failing_since_ms"]),
         last_success_ms=_number(record["last_success_ms"]),
+        took_ms=_number(record.get("took_ms", "")),
     )
 
 

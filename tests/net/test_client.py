@@ -224,3 +224,28 @@ def test_tls_is_verified_for_the_name_and_not_the_address(
         thread.join()
         assert asked == [host]
         client.close()
+
+
+def test_a_status_counts_also_where_the_body_breaks_off(client: Client, receiver: Receiver) -> None:
+    def chunked(handler: answers.Handler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n")
+        handler.close_connection = True
+
+    def short(handler: answers.Handler) -> None:
+        handler.wfile.write(b"HTTP/1.1 202 OK\r\nContent-Length: 10\r\n\r\nabc")
+        handler.close_connection = True
+
+    receiver.answers |= {"/chunked": chunked, "/short": short}
+    assert client.post(f"{receiver.url}/chunked", b"{}", {}).status == 200
+    assert client.post(f"{receiver.url}/short", b"{}", {}).status == 202
+
+
+@pytest.mark.parametrize("path", ["/a;b=1?c=d;e", "/a;b", "/a;b/c;d?e?f", "/?a", "/a//b/../c"])
+def test_a_path_arrives_whole(client: Client, receiver: Receiver, path: str) -> None:
+    client.post(f"{receiver.url}{path}", b"{}", {})
+    assert [each.path for each in receiver.received] == [path]
+
+
+def test_a_url_without_a_path_is_one_of_the_root(client: Client, receiver: Receiver) -> None:
+    client.post(f"{receiver.url}?a=b", b"{}", {})
+    assert [each.path for each in receiver.received] == ["/?a=b"]

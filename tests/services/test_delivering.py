@@ -11,6 +11,7 @@ from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
 from codepush.domain.models import Principal
+from codepush.domain.webhook_events import WebhookEvent
 from codepush.domain.webhooks import Delivery, Disabled, Status
 from codepush.net.addresses import AddressRules
 from codepush.net.client import Answer, Client
@@ -22,6 +23,7 @@ from codepush.services.handing_on import HandingOn
 from codepush.services.vault import Vault
 from codepush.services.webhooks import WebhookChanges
 from codepush.settings import Settings, load_settings
+from codepush.store.deliveries import DeliveryStore
 from tests.conftest import FakeClock
 from tests.webhooks import receiver as answers
 from tests.webhooks.receiver import Handler, Receiver
@@ -301,3 +303,158 @@ def test_a_worker_that_is_gone_keeps_its_webhooks_for_some_seconds_only(setup: S
     setup.deliver()
     assert len(setup.receiver.at("/hook")) == 1
     assert [each.status for each in setup.deliveries(webhook_id)] == [Status.DELIVERED]
+
+
+class Fast:
+    """Answers for ``/good`` at once and notes when; for others as a test says."""
+
+    def __init__(self, other: Callable[[], Answer]) -> None:
+        self.good_at: list[float] = []
+        self.others = 0
+        self._other = other
+
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        if "good" in url:
+            self.good_at.append(time.monotonic())
+            return Answer(200)
+        self.others += 1
+        return self._other()
+
+
+def boom() -> Answer:
+    raise RuntimeError("boom")
+
+
+@pytest.mark.parametrize(
+    "retry_after",
+    ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 0001 00:00:00 +2359", "x", "-1"],
+)
+@pytest.mark.parametrize("code", [200, 429, 503])
+def test_a_retry_after_that_cannot_be_read_is_passed_over(
+    setup: Setup, code: int, retry_after: str
+) -> None:
+    bad, good = setup.hook("/bad"), setup.hook("/good")
+    setup.create_apps(1)
+    setup.run(Fast(lambda: Answer(code, {"retry-after": retry_after})))
+    [delivery] = setup.deliveries(bad)
+    assert delivery.attempt_count == 1
+    assert delivery.status is (Status.DELIVERED if code == 200 else Status.WAITING)
+    assert [each.status for each in setup.deliveries(good)] == [Status.DELIVERED]
+
+
+def test_a_request_that_cannot_be_made_is_a_failed_attempt(setup: Setup) -> None:
+    bad, good = setup.hook("/bad"), setup.hook("/good")
+    setup.create_apps(1)
+    setup.run(Fast(boom))
+    [delivery] = setup.deliveries(bad)
+    assert (delivery.status, delivery.attempt_count) == (Status.WAITING, 1)
+    assert "log of the server" in delivery.attempts[0].error
+    assert [each.status for each in setup.deliveries(good)] == [Status.DELIVERED]
+
+
+def test_an_attempt_that_cannot_be_noted_is_made_again_later_and_holds_nobody_up(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = setup.hook("/bad"), setup.hook("/good")
+    setup.create_apps(1)
+    settle = DeliveryStore.settle
+
+    def failing(
+        store: DeliveryStore, organization_id: Any, delivery: Delivery, *rest: Any, event: Any
+    ) -> bool:
+        if delivery.webhook_id == bad:
+            raise RuntimeError("boom")
+        return settle(store, organization_id, delivery, *rest, event=event)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DeliveryStore, "settle", failing)
+        poster = Fast(lambda: Answer(200))
+        setup.run(poster)
+        assert poster.others == 1
+    assert [each.status for each in setup.deliveries(good)] == [Status.DELIVERED]
+    setup.clock.advance(21)
+    setup.run(Fast(lambda: Answer(200)))
+    assert [each.status for each in setup.deliveries(bad)] == [Status.DELIVERED]
+
+
+def test_an_organization_that_cannot_be_served_does_not_hold_up_others(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = setup.hook("/good")
+    setup.create_apps(1)
+    made = setup.services.accounts.create_user("bob@example.com", organization="Broken")
+    bob = setup.services.tokens.authenticate(made.token)
+    url = f"{setup.receiver.url}/broken"
+    setup.services.webhooks.create(bob, WebhookChanges(url=url))
+    keep_up = HandingOn.keep_up
+
+    def failing(handing_on: HandingOn, organization_id: Any) -> None:
+        if organization_id == bob.organization_id:
+            raise ValueError("boom")
+        keep_up(handing_on, organization_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HandingOn, "keep_up", failing)
+        setup.run(Fast(boom))
+    assert [each.status for each in setup.deliveries(good)] == [Status.DELIVERED]
+
+
+def test_the_end_of_a_job_goes_on_for_others_while_a_dead_endpoint_is_waited_for(
+    setup: Setup,
+) -> None:
+    released = threading.Event()
+
+    def dead() -> Answer:
+        released.wait(30)
+        return Answer(500)
+
+    bad, good = setup.hook("/dead"), setup.hook("/good")
+    for _ in range(20):
+        setup.services.webhooks.ping(setup.principal, bad)
+    poster = Fast(dead)
+    job = threading.Thread(target=setup.run, args=(poster,), kwargs={"work_s": 0.3})
+    job.start()
+    try:
+        time.sleep(1.5)  # far beyond the time to work
+        for count in range(1, 4):
+            setup.services.webhooks.ping(setup.principal, good)
+            deadline = time.monotonic() + 10
+            while len(poster.good_at) < count:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        assert not released.is_set()
+        assert poster.others <= 2, "nothing more is begun at the dead one"
+    finally:
+        released.set()
+        job.join(30)
+    assert not job.is_alive()
+
+
+def test_slow_endpoints_of_an_organization_leave_threads_to_its_quick_one(setup: Setup) -> None:
+    released = threading.Event()
+
+    def slow() -> Answer:
+        released.wait(30)
+        return Answer(200)
+
+    poster = Fast(slow)
+    good = setup.hook("/good")
+    setup.services.webhooks.ping(setup.principal, good)
+    setup.run(poster)  # an endpoint that was quick before is known to be
+    for number in range(16):
+        webhook_id = setup.hook(f"/slow{number}", events=(WebhookEvent.APP_DELETED,))
+        for _ in range(4):
+            setup.services.webhooks.ping(setup.principal, webhook_id)
+    for _ in range(30):
+        setup.services.webhooks.ping(setup.principal, good)
+    job = threading.Thread(target=setup.run, args=(poster, 16))
+    job.start()
+    try:
+        deadline = time.monotonic() + 20
+        while len(poster.good_at) < 31:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert not released.is_set()
+    finally:
+        released.set()
+        job.join(60)

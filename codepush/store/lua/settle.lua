@@ -3,7 +3,7 @@
 -- ARGV: webhook id, member of the queue, attempts before this one, the attempt, what is kept of the
 --       newest attempt only, status, attempts since it was queued, time of the next or '', now in ms,
 --       '1' for a success, '1' to disable at once, ms of failing after which to disable, reason,
---       event, attempts to keep.
+--       event, attempts to keep, ms that it took.
 -- Returns 0 where another worker noted this attempt or the delivery is gone, 2 where the webhook was
 -- disabled by this, else 1.
 local before = redis.call('HGET', KEYS[3], 'attempts')
@@ -22,6 +22,7 @@ else
   redis.call('ZADD', KEYS[2], 'XX', ARGV[8], ARGV[2])
 end
 if redis.call('HGET', KEYS[1], 'disabled') ~= '' then return 1 end
+redis.call('HSET', KEYS[1], 'took_ms', ARGV[16])
 if ARGV[10] == '1' then
   redis.call('HSET', KEYS[1], 'last_success_ms', ARGV[9], 'failing_since_ms', '')
   return 1

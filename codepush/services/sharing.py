@@ -1,0 +1,91 @@
+"""How the webhooks that a worker holds share its threads."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from codepush.domain.ids import DeliveryId, OrganizationId
+from codepush.domain.webhooks import Delivery, Webhook
+
+MAX_AT_ONCE = 8
+"""Attempts at one webhook."""
+FIRST_AT_ONCE = 2
+QUICK_MS = 1_000
+"""An endpoint that took its last delivery within this time is quick."""
+
+
+@dataclass(slots=True)
+class Hand:
+    """A webhook that this process holds, and what it knows to be due for it.
+
+    Attributes:
+        is_failing: Whether its newest attempt failed.
+        took_ms: How long that took; None where there was none yet.
+        is_lost: Whether an attempt could not be noted: it is left alone until others may take it.
+    """
+
+    webhook: Webhook
+    waiting: OrderedDict[DeliveryId, Delivery] = field(default_factory=OrderedDict)
+    running: dict[DeliveryId, Delivery] = field(default_factory=dict)
+    at_once: int = FIRST_AT_ONCE
+    is_failing: bool = False
+    took_ms: int | None = None
+    is_lost: bool = False
+    filled_at: float = 0.0
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether what is started now is likely over in moments."""
+        return not self.is_failing and self.took_ms is not None and self.took_ms < QUICK_MS
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether what is started now likely lasts; a webhook may be neither slow nor quick."""
+        return self.is_failing or (self.took_ms is not None and self.took_ms >= QUICK_MS)
+
+    def next(self) -> Delivery | None:
+        """Return what may be started now, or None."""
+        if len(self.running) >= self.at_once:
+            return None
+        busy = {each.lane for each in self.running.values()} - {None}
+        for each in self.waiting.values():
+            if each.lane is None or each.lane not in busy:
+                return each
+            # What is behind it in its lane waits for it, and so is passed over too.
+        return None
+
+    def note(self, *, is_success: bool, took_ms: int) -> None:
+        """Take in how an attempt went."""
+        self.is_failing = not is_success
+        self.took_ms = took_ms
+        self.at_once = min(self.at_once * 2, MAX_AT_ONCE) if is_success else 1
+
+
+class Shares:
+    """Who uses how many threads: at most half go to one organization, or to all not quick."""
+
+    def __init__(self, threads: int, hands: Iterable[Hand]):
+        """Count what runs; ``threads`` are there in all."""
+        self._of_all = max(1, threads // 2)
+        self._of_one = max(1, threads // 4)
+        self._by_organization: Counter[OrganizationId] = Counter()
+        self._waited_for: Counter[OrganizationId] = Counter()
+        for hand in hands:
+            self.take(hand, len(hand.running))
+
+    def take(self, hand: Hand, count: int = 1) -> None:
+        """Count attempts at a webhook."""
+        organization_id = hand.webhook.organization_id
+        self._by_organization[organization_id] += count
+        if not hand.is_quick:
+            self._waited_for[organization_id] += count
+
+    def has_room(self, hand: Hand) -> bool:
+        """Return whether one more attempt at a webhook is within its share."""
+        organization_id = hand.webhook.organization_id
+        if self._by_organization[organization_id] >= self._of_all:
+            return False
+        return hand.is_quick or (
+            self._waited_for[organization_id] < self._of_one
+            and self._waited_for.total() < self._of_all
+        )
