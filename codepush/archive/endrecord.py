@@ -37,10 +37,12 @@ class End:
 
 
 def find_end(source: BinaryIO, size: int) -> End | None:
-    """Return the end record of a zip, or None for a file that is no zip at all.
+    """Return the end record of a zip, or None for a file that is no zip to anybody.
 
     Whatever looks like a zip from either end, and is not exactly one, is refused: devices go by
-    the first four bytes, other tools by the last.
+    the first four bytes, other tools by the last 64 KiB. What begins as something else, and has
+    its end record further from its end, is a zip to neither: devices run it as a script. It is not
+    searched for zips within, as every bundle with a library for zips has their signatures in it.
 
     Args:
         source: Seekable.
@@ -85,13 +87,16 @@ def _misplaced_record(tail: bytes) -> str:
     """Return what is wrong, if there is an end record with its directory right before it."""
     position = len(tail)
     while (position := tail.rfind(zipformat.END_MAGIC, 0, position)) >= 0:
-        comment_at = position + zipformat.END.size
-        if comment_at > len(tail):
-            continue
-        *_, directory_size, _, comment_size = zipformat.END.unpack_from(tail, position)
+        record = tail[position : position + zipformat.END.size]
+        # A cut one is filled up: its directory may be where its first 16 bytes say.
+        fields = zipformat.END.unpack(record.ljust(zipformat.END.size, b"\0"))
+        *_, directory_size, _, comment_size = fields
         begin = position - directory_size
         if begin < 0 or not tail.startswith(zipformat.CENTRAL_MAGIC, begin):
             continue
+        if len(record) < zipformat.END.size:
+            return "is cut off at its end."
+        comment_at = position + zipformat.END.size
         surplus = len(tail) - comment_at - comment_size
         return f"has {surplus} bytes behind its end." if surplus > 0 else "is cut off at its end."
     return ""

@@ -4,6 +4,7 @@ import hashlib
 import io
 import re
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,6 +160,12 @@ def test_a_file_that_is_no_zip_is_a_bundle(content: bytes, spool: Path) -> None:
     assert not package.is_archive
     assert package.hash == package.sha256 == sha256(content)
     assert (package.size, package.files, package.warnings) == (len(content), (), ())
+
+
+def test_a_zip_that_nobody_finds_is_a_bundle(spool: Path) -> None:
+    content = b"//js\n" + tree({"a": b"1"}) + b"\n" * 70_000
+    assert not inspect_bytes(content).is_archive
+    assert not zipfile.is_zipfile(io.BytesIO(content))
 
 
 def test_a_large_single_file_is_refused(tmp_path: Path) -> None:
