@@ -13,7 +13,7 @@ from codepush.web.context import services
 blueprint = Blueprint("health", __name__)
 
 WORKER_SILENT_S = 120
-"""Without a word from any worker, after which there is none; each says something once a minute."""
+"""Without a word from workers of a kind, after which there are none; each speaks once a minute."""
 
 
 @blueprint.get("/")

@@ -64,6 +64,6 @@ def job_metrics(vitals: JobVitals) -> Iterator[Metric]:
     if silent_s is not None:
         yield GaugeMetricFamily(
             f"{PREFIX}worker_heartbeat_age_seconds",
-            "Seconds since any worker said that it is there.",
+            "Seconds since a worker said that it is there, of the kind silent for longest.",
             silent_s,
         )

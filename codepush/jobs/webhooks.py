@@ -2,14 +2,14 @@
 
 import logging
 
+from codepush.jobs import stopping
 from codepush.jobs.context import services, settings, stores
 from codepush.services.deliverer import build_delivering
 from codepush.store.connection import STORE_ERRORS
 
 log = logging.getLogger("codepush.webhooks")
 
-_WORK_S = 12.0
-"""With the longest attempt after it, less than a supervisor waits for a worker to stop."""
+_WORK_S = 30.0
 _IDLE_S = 0.5
 
 
@@ -17,7 +17,9 @@ def deliver() -> None:
     """Deliver what is due; what is not done in time is left to the next such job."""
     stores().agenda.note_start()
     try:
-        build_delivering(settings(), stores()).run(work_s=_WORK_S, idle_s=_IDLE_S)
+        build_delivering(settings(), stores()).run(
+            work_s=_WORK_S, idle_s=_IDLE_S, is_stopping=stopping.is_asked
+        )
     except STORE_ERRORS as exc:
         log.warning("webhooks wait for the store (%s)", exc)
 

@@ -8,15 +8,14 @@ import redis
 
 from codepush.store.agenda import Agenda
 from codepush.store.connection import connect
-from codepush.store.queue import QUEUES, JobQueue
+from codepush.store.queue import DELIVERIES, JobQueue
 
 log = logging.getLogger("codepush.server")
 
 DELIVER = "codepush.jobs.webhooks.deliver"
 _LOOK_S = 0.25
-"""Between two looks: one read each, whatever the number of webhooks. Between two such jobs it lets
-a worker turn to others."""
-_TIMEOUT_S = 120
+"""Between two looks: one read each, whatever the number of webhooks."""
+_TIMEOUT_S = 180
 
 
 class DeliveryWatch:
@@ -49,4 +48,4 @@ class DeliveryWatch:
         """Enqueue a job if something is due and none is enqueued; tells whether it did."""
         if not self._agenda.due(now_ms, 1) or not self._agenda.note_job():
             return False
-        return self._queue.enqueue(QUEUES[0], DELIVER, timeout_s=_TIMEOUT_S)
+        return self._queue.enqueue(DELIVERIES, DELIVER, timeout_s=_TIMEOUT_S)

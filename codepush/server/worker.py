@@ -1,4 +1,8 @@
-"""The process that runs background jobs: an RQ worker that outlives restarts of the store."""
+"""The process that runs background jobs: an RQ worker that outlives restarts of the store.
+
+With the argument ``deliveries`` it is the one that only delivers to webhooks; each other one starts
+such a companion.
+"""
 
 import contextlib
 import importlib
@@ -9,6 +13,7 @@ import socket
 import sys
 import time
 import uuid
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -16,7 +21,9 @@ import redis.exceptions
 import rq
 from rq.exceptions import StopRequested
 
+from codepush.jobs import stopping
 from codepush.server import lifeline
+from codepush.server.companion import ARGUMENT, Companion
 from codepush.server.delivery_watch import DELIVER, DeliveryWatch
 from codepush.server.errors import ServerError
 from codepush.server.logs import log_config, quiet_level
@@ -25,7 +32,7 @@ from codepush.server.start import check_start
 from codepush.server.ticker import Ticker
 from codepush.settings import Settings, SettingsError, load_settings
 from codepush.store.connection import connect_queue
-from codepush.store.queue import QUEUES
+from codepush.store.queue import DELIVERIES, QUEUES
 from codepush.store.vitals import JobVitals
 from codepush.telemetry.counters import counters
 
@@ -50,11 +57,19 @@ class _Worker(rq.Worker):
     max_connection_wait_time = 5.0
     stop_wished = False
     vitals: JobVitals | None = None
+    pass_on: Callable[[], None]
+    """Called with each wish to stop."""
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Note the wish and do what RQ does: raise, or stop after the job at hand."""
         self.stop_wished = True
+        self.pass_on()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call] # RQ's
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Pass the second wish on too, and do what RQ does: end the job at hand."""
+        self.pass_on()
+        super().request_force_stop(signum, frame)
 
     def handle_job_success(self, *args: Any, **options: Any) -> Any:
         """Count the job, after what RQ does."""
@@ -100,37 +115,62 @@ def run(settings: Settings) -> None:
         return
     ticker = Ticker(connect_queue(settings.effective_queue_url), QUEUES[-1])
     scheduling = Scheduling(connect_queue(settings.effective_queue_url), QUEUES)
-    ticker.start()
-    scheduling.start()
+    companion = Companion()
+    parts = (ticker, scheduling, companion)
+    for part in parts:
+        part.start()
+    try:
+        _work_on(settings, QUEUES, companion.ask_to_stop)
+    finally:
+        # Who asks again now means the companion, which is waited for.
+        signal.signal(signal.SIGTERM, lambda *_: companion.ask_to_stop())
+        signal.signal(signal.SIGINT, lambda *_: companion.ask_to_stop())
+        for part in reversed(parts):
+            part.stop()
+
+
+def run_deliveries(settings: Settings) -> None:
+    """Deliver until a signal asks to stop, or until the worker that started this is gone."""
+    signal.signal(signal.SIGTERM, _raise_stop)
+    signal.signal(signal.SIGINT, _raise_stop)
+    try:
+        lifeline.watch()
+    except StopRequested:
+        return
     watch = DeliveryWatch(settings.redis_url, settings.effective_queue_url)
     watch.start()
     # Jobs run in forks of this process: what it has imported, they need not.
     importlib.import_module(DELIVER.rpartition(".")[0])
     try:
-        while not _work(settings):
+        _work_on(settings, [DELIVERIES], stopping.ask)
+    finally:
+        watch.stop()
+
+
+def _work_on(settings: Settings, queues: Sequence[str], pass_on: Callable[[], None]) -> None:
+    """Run one RQ worker after the other, until a signal asks to stop."""
+    try:
+        while not _work(settings, queues, pass_on):
             signal.signal(signal.SIGTERM, _raise_stop)
             signal.signal(signal.SIGINT, _raise_stop)
             time.sleep(_PAUSE_S)
     except StopRequested:
         log.debug("worker stopped")
-    finally:
-        scheduling.stop()
-        watch.stop()
-        ticker.stop()
 
 
-def _work(settings: Settings) -> bool:
+def _work(settings: Settings, queues: Sequence[str], pass_on: Callable[[], None]) -> bool:
     """Run one RQ worker to its end; return whether it was asked to end."""
     worker: _Worker | None = None
     try:
         worker = _Worker(
-            QUEUES,
+            queues,
             # Unique, because RQ refuses the name of a worker that was killed, for seven minutes.
             name=f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}",
             connection=connect_queue(settings.effective_queue_url),
             maintenance_interval=_MAINTENANCE_S,
             worker_ttl=_HEARTBEAT_S + _WAIT_MARGIN_S,
         )
+        worker.pass_on = pass_on
         worker.vitals = JobVitals(settings.effective_queue_url)
         worker.work()
     except redis.exceptions.RedisError as exc:
@@ -148,7 +188,10 @@ def main() -> None:
         settings = load_settings()
         logging.config.dictConfig(log_config(settings, settings.log_level.upper()))
         logging.getLogger("rq.worker").setLevel(quiet_level(settings))
-        run(settings)
+        if sys.argv[1:] == [ARGUMENT]:
+            run_deliveries(settings)
+        else:
+            run(settings)
     except (SettingsError, ServerError) as exc:
         sys.stderr.write(f"codepush: {exc}\n")
         sys.exit(2)

@@ -11,6 +11,8 @@ log = logging.getLogger("codepush.jobs")
 
 QUEUES = ("high", "default", "low")
 """In the order in which workers empty them."""
+DELIVERIES = "deliveries"
+"""Emptied by workers of its own, so that neither these nor the others wait for each other."""
 
 _FAILURE_TTL_S = 86_400
 """How long a job that failed for good can be looked at."""
@@ -34,7 +36,7 @@ class JobQueue:
         """Enqueue a job; never raises for a queue that cannot be reached.
 
         Args:
-            queue: One of ``QUEUES``.
+            queue: One of ``QUEUES``, or ``DELIVERIES``.
             job: Dotted path of a function.
             *arguments: Of that function.
             timeout_s: After which a worker gives up on it.
@@ -63,7 +65,7 @@ class JobQueue:
         """Return the jobs that workers take next, by dotted path and arguments.
 
         Args:
-            queue: One of ``QUEUES``.
+            queue: One of ``QUEUES``, or ``DELIVERIES``.
             count: How many at most.
 
         Raises:

@@ -9,7 +9,7 @@ import redis
 
 from codepush.store import keys
 from codepush.store.connection import connect_queue
-from codepush.store.queue import QUEUES
+from codepush.store.queue import DELIVERIES, QUEUES
 
 
 class JobVitals:
@@ -53,17 +53,26 @@ class JobVitals:
         """Return how many jobs wait in each queue."""
         from rq import Queue  # here, because importing RQ would slow every command down
 
-        return {name: Queue(name, connection=self._client).count for name in QUEUES}
+        return {name: Queue(name, connection=self._client).count for name in (*QUEUES, DELIVERIES)}
 
     def silent_s(self) -> float | None:
-        """Return how long ago a worker last said that it is there; None where there is none."""
+        """Return how long there was no word of workers, of the kind that is silent for longest.
+
+        Returns:
+            Seconds; None where there is no worker of a kind: those that deliver, and the others.
+        """
         from rq import Worker
 
-        heard = [worker.last_heartbeat for worker in Worker.all(connection=self._client)]
-        known = [each if each.tzinfo else each.replace(tzinfo=UTC) for each in heard if each]
-        if not known:
+        newest: dict[bool, datetime] = {}
+        for worker in Worker.all(connection=self._client):
+            heard = worker.last_heartbeat
+            if heard:
+                heard = heard if heard.tzinfo else heard.replace(tzinfo=UTC)
+                delivers = DELIVERIES in worker.queue_names()
+                newest[delivers] = max(heard, newest.get(delivers, heard))
+        if len(newest) < 2:
             return None
-        return max(0.0, (datetime.now(UTC) - max(known)).total_seconds())
+        return max(0.0, (datetime.now(UTC) - min(newest.values())).total_seconds())
 
 
 def _text(value: bytes | str) -> str:

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from subprocess import Popen
 
+import psutil
 import pytest
 import rq
 
 from codepush.server.embedded import SERVE, EmbeddedStore
 from codepush.store.connection import connect_queue
 from codepush.store.queue import JobQueue
-from tests.server.processes import Processes, wait_for
+from codepush.store.vitals import JobVitals
+from tests.server.processes import Processes, is_alive, wait_for
 
 
 @pytest.fixture
@@ -116,3 +118,96 @@ def test_without_redis_url_a_worker_says_what_it_needs(processes: Processes) -> 
     _, errors = worker.communicate(timeout=10)
     assert worker.returncode != 0
     assert errors.startswith("codepush: A worker of its own needs REDIS_URL")
+
+
+def companion_of(worker: "Popen[str]") -> psutil.Process:
+    found: list[psutil.Process] = []
+
+    def look() -> bool:
+        found[:] = [
+            child
+            for child in psutil.Process(worker.pid).children()
+            if child.cmdline()[-1:] == ["deliveries"]
+        ]
+        return len(found) == 1
+
+    wait_for(look, "the process that delivers")
+    return found[0]
+
+
+def test_deliveries_and_other_jobs_do_not_wait_for_each_other(
+    store: EmbeddedStore, worker: Popen[str]
+) -> None:
+    enqueue(store, "slow_note", "a", 4.0)
+    wait_for(lambda: notes(store) == ["a began"], "the job begins")
+    enqueue(store, "note", "b", queue="deliveries")
+    wait_for(lambda: len(notes(store)) == 3, "the end")
+    assert notes(store) == ["a began", "b", "a ended"]
+    enqueue(store, "slow_note", "c", 4.0, queue="deliveries")
+    wait_for(lambda: len(notes(store)) == 4, "the job begins")
+    enqueue(store, "note", "d", queue="low")
+    wait_for(lambda: len(notes(store)) == 6, "the end")
+    assert notes(store)[3:] == ["c began", "d", "c ended"]
+
+
+def test_the_process_that_delivers_is_started_again(
+    store: EmbeddedStore, worker: Popen[str]
+) -> None:
+    first = companion_of(worker)
+    first.kill()
+    wait_for(lambda: not is_alive(first), "death")
+    enqueue(store, "note", "a", queue="deliveries")
+    wait_for(lambda: notes(store) == ["a"], "the job")
+    assert companion_of(worker).pid != first.pid
+
+
+def test_a_stop_waits_for_the_job_of_each(store: EmbeddedStore, worker: Popen[str]) -> None:
+    companion = companion_of(worker)
+    for queue in ("default", "deliveries"):
+        enqueue(store, "slow_note", queue, 2.0, queue=queue)
+    wait_for(lambda: len(notes(store)) == 2, "the jobs begin")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert not is_alive(companion)
+    assert len(notes(store)) == 4
+
+
+def test_a_second_signal_cuts_the_jobs_of_both_off(
+    store: EmbeddedStore, worker: Popen[str]
+) -> None:
+    companion = companion_of(worker)
+    for queue in ("default", "deliveries"):
+        enqueue(store, "slow_note", queue, 60.0, queue=queue)
+    wait_for(lambda: len(notes(store)) == 2, "the jobs begin")
+    worker.send_signal(signal.SIGTERM)
+    time.sleep(1.5)
+    assert worker.poll() is None
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert not is_alive(companion)
+
+
+def test_whoever_kills_the_worker_ends_the_process_that_delivers(
+    store: EmbeddedStore, worker: Popen[str]
+) -> None:
+    companion = companion_of(worker)
+    enqueue(store, "slow_note", "a", 5.0)  # its fork outlives the worker
+    wait_for(lambda: notes(store) == ["a began"], "the job begins")
+    worker.kill()
+    wait_for(lambda: not is_alive(companion), "its end", 4)
+
+
+def test_no_word_of_one_kind_of_worker_is_no_word(
+    store: EmbeddedStore, processes: Processes
+) -> None:
+    vitals = JobVitals(store.url)
+    alone = processes.python("-m", "codepush.server.worker", "deliveries", REDIS_URL=store.url)
+    with connect_queue(store.url) as client:
+        wait_for(lambda: rq.Worker.all(connection=client), "a worker")
+    assert vitals.silent_s() is None
+    alone.terminate()
+    assert alone.wait(10) == 0
+    both = processes.python("-m", "codepush.server.worker", REDIS_URL=store.url)
+    wait_for(lambda: vitals.silent_s() is not None, "both kinds")
+    both.terminate()
+    assert both.wait(10) == 0
