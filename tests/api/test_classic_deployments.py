@@ -54,7 +54,7 @@ def test_a_deployment_is_added_and_listed_by_name(
         "createdTime": clock.now_ms,
         "package": None,
     }
-    assert response.headers["Location"] == "/apps/App/deployments/Beta"
+    assert response.headers["Location"] == f"{prefix}/apps/App/deployments/Beta"
     listed = api.get(path)["deployments"]
     assert [each["name"] for each in listed] == ["Beta", "Production", "Staging"]
     assert listed[0] == made
