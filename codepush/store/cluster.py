@@ -142,6 +142,11 @@ class Batch:
             )
             for name, args, kwargs in commands:
                 getattr(pipe, name)(*args, **kwargs)
-            return list(pipe.execute())
+            try:
+                return list(pipe.execute())
+            except PASSING:
+                # A transaction goes on asking the node that it knows, even when that is dead.
+                self._client.close()
+                raise
 
         return self._client.patiently(send)

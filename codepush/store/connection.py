@@ -41,6 +41,8 @@ def is_full(exc: Exception) -> bool:
 
 
 _RETRIES = 8
+_CLUSTER_RETRIES = 14
+"""A node that restarts takes no writes for another two seconds."""
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 _TIMEOUT_S = 10.0
@@ -103,8 +105,8 @@ class StoreClient(Protocol):
 def connect(url: str, *, any_bytes: bool = False) -> StoreClient:
     """Return a client that speaks text and rides out a restart of the store.
 
-    A command whose connection broke is sent again, for about two seconds in all; so every command
-    and script in ``store/`` gives the same result when it runs twice. Nothing is connected before
+    A command whose connection broke is sent again, for about two seconds in all, and five with a
+    cluster; so every command and script in ``store/`` gives the same result when it runs twice. Nothing is connected before
     the first command.
 
     Args:
@@ -113,7 +115,7 @@ def connect(url: str, *, any_bytes: bool = False) -> StoreClient:
     """
     return _client(
         url,
-        _patience(),
+        _patience(url),
         decode_responses=True,
         encoding_errors="surrogateescape" if any_bytes else "strict",
         socket_timeout=_TIMEOUT_S,
@@ -127,7 +129,7 @@ def connect_queue(url: str, timeout_s: float | None = None) -> redis.Redis:
         url: As for ``connect``.
         timeout_s: Patience with one answer; None for no limit.
     """
-    return cast(redis.Redis, _client(url, _patience(), socket_timeout=timeout_s))
+    return cast(redis.Redis, _client(url, _patience(url), socket_timeout=timeout_s))
 
 
 def connect_quota(url: str) -> StoreClient:
@@ -163,10 +165,12 @@ def impatient(client: StoreClient, timeout_s: float) -> StoreClient:
     return cast(StoreClient, redis.Redis(connection_pool=redis.ConnectionPool(**options)))
 
 
-def _patience() -> Retry:
+def _patience(url: str) -> Retry:
+    is_cluster = parse_store_url(url).topology is Topology.CLUSTER
     backoff = ExponentialWithJitterBackoff(base=_FIRST_PAUSE_S, cap=_LONGEST_PAUSE_S)
     # Not after a timeout: a store that hangs would be asked again and again.
-    return Retry(backoff, _RETRIES, supported_errors=PASSING)
+    tries = _CLUSTER_RETRIES if is_cluster else _RETRIES
+    return Retry(backoff, tries, supported_errors=PASSING)
 
 
 def _client(
