@@ -1,13 +1,37 @@
 """Metrics in gunicorn's master: the folder its processes share, and a port of their own."""
 
 import contextlib
+import hashlib
 import os
+import stat
 from pathlib import Path
 
 from codepush.settings import Settings
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus-client looks for the folder, once, when it is imported."""
+
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 # whose folder it is, is checked
+
+
+def place(data_dir: Path) -> Path:
+    """Return the folder for a server's metrics: in memory, where there is such a place.
+
+    The library writes through memory maps. On a disk that is full, such a write ends the process.
+
+    Args:
+        data_dir: The server's; each has a folder of its own, which the next start finds again.
+    """
+    name = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:16]
+    folder = _MEMORY / f"codepush-{os.getuid()}-{name}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return data_dir / "metrics"
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    return folder if is_ours else data_dir / "metrics"
 
 
 def prepare(folder: Path) -> None:

@@ -2,11 +2,13 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from codepush.server import metrics
 from codepush.server.embedded import EmbeddedStore
 from codepush.store.queue import JobQueue
 from tests.server.processes import Processes, wait_for
@@ -102,3 +104,21 @@ def test_readiness_names_each_part_that_is_away(server: RealServer) -> None:
     blobs.unlink()
     (server.data_dir / "elsewhere").rename(blobs)
     wait_for(lambda: requests.get(ready, timeout=10).text == "Ready", "all is well again")
+
+
+def test_metrics_are_in_memory_and_of_one_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "shm"
+    memory.mkdir()
+    monkeypatch.setattr(metrics, "_MEMORY", memory)
+    here = metrics.place(tmp_path / "a")
+    assert here.parent == memory
+    assert here.stat().st_mode & 0o777 == 0o700
+    assert metrics.place(tmp_path / "a") == here
+    assert metrics.place(tmp_path / "b") != here
+    here.rmdir()
+    here.symlink_to(tmp_path)
+    assert metrics.place(tmp_path / "a") == tmp_path / "a" / "metrics", "somebody else made it"
+    monkeypatch.setattr(metrics, "_MEMORY", tmp_path / "none")
+    assert metrics.place(tmp_path / "a") == tmp_path / "a" / "metrics"
