@@ -106,8 +106,8 @@ def connect(url: str, *, any_bytes: bool = False) -> StoreClient:
     """Return a client that speaks text and rides out a restart of the store.
 
     A command whose connection broke is sent again, for about two seconds in all, and five with a
-    cluster; so every command and script in ``store/`` gives the same result when it runs twice. Nothing is connected before
-    the first command.
+    cluster; so every command and script in ``store/`` gives the same result when it runs twice.
+    Nothing is connected before the first command.
 
     Args:
         url: As ``parse_store_url`` takes it.
