@@ -26,8 +26,12 @@ JITTER = 0.1
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 PATIENCE = timedelta(days=5)
 """How long an endpoint may fail without one success until it is disabled."""
+FORGIVING = timedelta(days=2)
+"""Without an attempt for so long, which is longer than between two retries, failing begins anew."""
 OVERLAP = timedelta(hours=24)
 """How long a replaced secret goes on signing."""
+MAX_SECRETS = 5
+"""Of a webhook, that sign at one time."""
 GONE = 410
 MAY_ASK_TO_WAIT = frozenset({429, 503})
 """Too Many Requests, Service Unavailable: whose Retry-After is heard."""
@@ -65,14 +69,15 @@ class Webhook:
     Attributes:
         url: Where to post to, encrypted: that of a chat is a secret.
         secrets: What signs, encrypted, newest first; none where the format is a chat's.
-        overlap_until_ms: Until when secrets but the newest sign.
+        retired_ms: Until when the second secret and those after it sign.
         events: Which events; empty for all, also those to come.
         app_id: The only app it is told of, or None for all.
         app_name: That app's name when it was chosen.
         deployment: Name of the only deployments it is told of, or "" for all.
         since: Sequence number in the audit log of the newest event that it is not told of.
         disabled: Why it is not called, or None where it is.
-        failing_since_ms: First failure since the last success, or None.
+        failing_since_ms: First failure since the last success, or since the last time without
+            attempts for ``FORGIVING``; or None.
         took_ms: How long the newest attempt took, or None where there was none.
     """
 
@@ -83,7 +88,7 @@ class Webhook:
     created_at_ms: int
     created_by: str
     secrets: tuple[str, ...] = ()
-    overlap_until_ms: int = 0
+    retired_ms: tuple[int, ...] = ()
     description: str = ""
     events: frozenset[WebhookEvent] = frozenset()
     app_id: AppId | None = None
@@ -95,6 +100,11 @@ class Webhook:
     failing_since_ms: int | None = None
     last_success_ms: int | None = None
     took_ms: int | None = None
+
+    def signing(self, at_ms: int) -> tuple[str, ...]:
+        """Return the secrets that sign at a time, newest first."""
+        older = zip(self.secrets[1:], self.retired_ms, strict=True)
+        return self.secrets[:1] + tuple(each for each, until_ms in older if at_ms < until_ms)
 
     def wants(self, notice: Notice) -> bool:
         """Return whether it is told of something."""

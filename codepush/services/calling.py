@@ -17,6 +17,7 @@ from codepush.domain.ids import new_id
 from codepush.domain.webhook_formats import render
 from codepush.domain.webhooks import (
     GONE,
+    LONGEST_RETRY_AFTER,
     MAY_ASK_TO_WAIT,
     Attempt,
     Delivery,
@@ -37,6 +38,7 @@ log = logging.getLogger("codepush.webhooks")
 _AGENT = f"codepush-server/{metadata.version('codepush-server')} webhooks"
 _KEPT_HEADERS = ("content-type", "location", "retry-after")
 _MAX_HEADER = 200
+_MS = timedelta(milliseconds=1)
 
 
 ATTEMPTS = Counter(
@@ -59,11 +61,13 @@ class Done:
     Attributes:
         is_success: Whether the endpoint took it.
         is_disabled: Whether the webhook is disabled by it.
+        is_quiet: Whether the endpoint asked to be left alone for a while.
         duration_ms: How long the endpoint took.
     """
 
     is_success: bool
     is_disabled: bool
+    is_quiet: bool
     duration_ms: int
 
 
@@ -102,7 +106,7 @@ class Calling:
             webhook.organization_id, delivery, attempt, outcome, event=event
         )
         ATTEMPTS.add(1, outcome.status.name.lower())
-        return Done(attempt.is_success, disabled, attempt.duration_ms)
+        return Done(attempt.is_success, disabled, outcome.quiet_until_ms > 0, attempt.duration_ms)
 
     def _call(self, webhook: Webhook, delivery: Delivery) -> tuple[Attempt, timedelta | None]:
         at_ms = self._clock()
@@ -150,7 +154,7 @@ class Calling:
             "webhook-id": delivery.id,
             "webhook-timestamp": str(at_ms // 1_000),
         }
-        signing = webhook.secrets if at_ms < webhook.overlap_until_ms else webhook.secrets[:1]
+        signing = webhook.signing(at_ms)
         if signing:
             headers["webhook-signature"] = " ".join(
                 Signer(self._vault.decrypt(secret)).sign(delivery.id, moment, body.decode())
@@ -165,11 +169,14 @@ class Calling:
             return Settlement(Status.DELIVERED, None)
         if attempt.status == GONE:
             return Settlement(Status.FAILED, None, Disabled.GONE, at_once=True)
+        ended_ms = attempt.at_ms + attempt.duration_ms
+        quiet_until_ms = 0
+        if retry_after and retry_after > timedelta():
+            quiet_until_ms = ended_ms + min(retry_after, LONGEST_RETRY_AFTER) // _MS
         wait = next_attempt(delivery.stage, attempt, chance=self._chance(), retry_after=retry_after)
         if wait is None:
-            return Settlement(Status.FAILED, None)
-        ended_ms = attempt.at_ms + attempt.duration_ms
-        return Settlement(Status.WAITING, ended_ms + wait // timedelta(milliseconds=1))
+            return Settlement(Status.FAILED, None, quiet_until_ms=quiet_until_ms)
+        return Settlement(Status.WAITING, ended_ms + wait // _MS, quiet_until_ms=quiet_until_ms)
 
 
 def _retry_after(answer: Answer, now_ms: int) -> timedelta | None:

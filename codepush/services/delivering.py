@@ -232,7 +232,7 @@ class Delivering:
             hand.waiting.clear()
             return
         hand.note(is_success=result.done.is_success, took_ms=result.done.duration_ms)
-        if result.done.is_disabled:
+        if result.done.is_disabled or result.done.is_quiet:
             hand.waiting.clear()
 
     def _tidy(self) -> None:

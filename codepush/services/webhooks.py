@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from codepush.domain.errors import ConflictError, ForbiddenError, InvalidParameterError
 from codepush.domain.events import Action, Event
 from codepush.domain.ids import DeliveryId, WebhookId, new_id
-from codepush.domain.models import Principal
+from codepush.domain.models import App, Principal
 from codepush.domain.permissions import MANAGERS, Permission
 from codepush.domain.webhook_events import WebhookEvent, ping
 from codepush.domain.webhooks import (
+    MAX_SECRETS,
     OVERLAP,
     Delivery,
     Disabled,
@@ -157,6 +158,8 @@ class Webhooks:
                 parameter="format",
                 reason="No secret",
             )
+        # What happened until now is told, or not, by what the webhook asked for until now.
+        self._handing_on.keep_up(found.organization_id)
         event = self._event(principal, Action.WEBHOOK_CHANGED, changed, host=self._host(changed))
         self._stores.webhooks.change(found, changed, event=event)
         return self._show([changed])[0]
@@ -196,14 +199,15 @@ class Webhooks:
             self._wake(changed)
 
     def rotate_secret(self, principal: Principal, webhook_id: str) -> tuple[ShownWebhook, str]:
-        """Give a webhook a new secret; the one before signs beside it for 24 hours.
+        """Give a webhook a new secret; each one before signs for 24 hours after it was replaced.
 
         Returns:
             The webhook, and its new secret.
 
         Raises:
             ForbiddenError, NotFoundError: As for ``get``.
-            ConflictError: It is a chat's and has none, or somebody else rotates it right now.
+            ConflictError: It is a chat's and has none, or it has too many that still sign, or
+                somebody else rotates it right now.
         """
         found = self._find(principal, webhook_id)
         if found.format is not Format.STANDARD:
@@ -212,7 +216,6 @@ class Webhooks:
                 " instead."
             )
         rotated, secret = self._with_secret(found)
-        rotated = replace(rotated, overlap_until_ms=self._clock() + OVERLAP // _MS)
         event = self._event(principal, Action.WEBHOOK_SECRET_ROTATED, rotated)
         self._stores.webhooks.change(found, rotated, event=event, only="secrets")
         return self._show([rotated])[0], secret
@@ -324,6 +327,14 @@ class Webhooks:
         _check_span(since_ms, until_ms, self._clock())
         self._handing_on.keep_up(found.organization_id)
         wanted = self._happened(found, since_ms, until_ms)
+        waiting = self._stores.deliveries.waiting(found.organization_id, found.id)
+        if waiting + len(wanted) > MAX_LOG:
+            raise InvalidParameterError(
+                f"{len(wanted)} events happened in that time and {waiting} deliveries wait already;"
+                f" more than {MAX_LOG} have no room. Replay a shorter time, or wait.",
+                parameter="until",
+                reason="Too many events",
+            )
         for start in range(0, len(wanted), _ENTRIES):
             self._stores.deliveries.hand_on(
                 found.organization_id,
@@ -407,8 +418,16 @@ class Webhooks:
         if webhook.format is not Format.STANDARD:
             return webhook, ""
         secret = f"whsec_{base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}"
-        kept = (self._vault.encrypt(secret), *webhook.secrets[:1])
-        return replace(webhook, secrets=kept), secret
+        now_ms = self._clock()
+        older = webhook.signing(now_ms)
+        if len(older) >= MAX_SECRETS:
+            raise ConflictError(
+                f"{MAX_SECRETS} secrets sign already: each goes on for 24 hours after it was"
+                " replaced. Use the newest, or try again later."
+            )
+        until = (now_ms + OVERLAP // _MS, *(each for each in webhook.retired_ms if each > now_ms))
+        kept = (self._vault.encrypt(secret), *older)
+        return replace(webhook, secrets=kept, retired_ms=until[: len(older)]), secret
 
     def _show(self, found: list[Webhook]) -> list[ShownWebhook]:
         apps = self._stores.apps.get_many(each.app_id for each in found if each.app_id)
@@ -416,7 +435,7 @@ class Webhooks:
             ShownWebhook(
                 webhook=each,
                 url=self._shown_url(each),
-                app_name=apps[each.app_id].name if each.app_id in apps else each.app_name,
+                app_name=_app_name(each, apps.get(each.app_id) if each.app_id else None),
             )
             for each in found
         ]
@@ -447,6 +466,13 @@ class Webhooks:
 
     def _wake(self, webhook: Webhook) -> None:
         self._stores.agenda.bring_forward(webhook.organization_id, self._clock())
+
+
+def _app_name(webhook: Webhook, app: App | None) -> str:
+    """Return what its organization may know: of an app that left, the name it had."""
+    if app is not None and app.organization_id == webhook.organization_id:
+        return app.name
+    return webhook.app_name
 
 
 def _require(principal: Principal) -> None:

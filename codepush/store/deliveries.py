@@ -16,7 +16,15 @@ from codepush.domain.errors import NotFoundError
 from codepush.domain.events import Event, encode_event
 from codepush.domain.ids import DeliveryId, OrganizationId, WebhookId
 from codepush.domain.webhook_events import Notice, WebhookEvent
-from codepush.domain.webhooks import PATIENCE, Attempt, Delivery, Disabled, Status, place
+from codepush.domain.webhooks import (
+    FORGIVING,
+    PATIENCE,
+    Attempt,
+    Delivery,
+    Disabled,
+    Status,
+    place,
+)
 from codepush.store import keys
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
@@ -24,7 +32,7 @@ from codepush.store.scripts import Scripts
 KEPT_S = 30 * 86_400
 """How long a delivery is kept."""
 MAX_LOG = 5_000
-"""Deliveries of a webhook that are kept; beyond it the oldest leave, delivered or not."""
+"""Deliveries of a webhook that are kept; beyond it the oldest leave, those that wait last."""
 MAX_ATTEMPTS = 20
 """Newest attempts of a delivery that are kept."""
 
@@ -47,12 +55,14 @@ class Settlement:
         next_at_ms: When to try again, or None.
         disable: Why to disable the webhook, if at once or after ``PATIENCE`` of failing.
         at_once: Whether it is to be disabled whatever came before.
+        quiet_until_ms: Until when the endpoint asked to be left alone; 0 where it did not.
     """
 
     status: Status
     next_at_ms: int | None
     disable: Disabled = Disabled.FAILING
     at_once: bool = False
+    quiet_until_ms: int = 0
 
 
 class DeliveryStore:
@@ -129,6 +139,10 @@ class DeliveryStore:
         first = self._client.zrange(index, 0, 0)
         score = self._client.zscore(index, first[0]) if first else None
         return None if score is None else int(score)
+
+    def waiting(self, organization_id: OrganizationId, webhook_id: WebhookId) -> int:
+        """Return how many deliveries wait for an attempt."""
+        return int(self._client.zcount(keys.queue(organization_id, webhook_id), "-inf", "+inf"))
 
     def claim(
         self,
@@ -233,6 +247,8 @@ class DeliveryStore:
                 encode_event(event),
                 MAX_ATTEMPTS,
                 attempt.duration_ms,
+                int(FORGIVING.total_seconds() * 1_000),
+                outcome.quiet_until_ms,
             ],
         )
         return bool(reply == 2)

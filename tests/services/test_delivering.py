@@ -10,9 +10,10 @@ import pytest
 from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
+from codepush.domain.errors import ConflictError, InvalidParameterError
 from codepush.domain.models import Principal
 from codepush.domain.webhook_events import WebhookEvent
-from codepush.domain.webhooks import Delivery, Disabled, Status
+from codepush.domain.webhooks import RETRY_DELAYS, Delivery, Disabled, Status
 from codepush.net.addresses import AddressRules
 from codepush.net.client import Answer, Client
 from codepush.net.urls import UrlRules
@@ -458,3 +459,110 @@ def test_slow_endpoints_of_an_organization_leave_threads_to_its_quick_one(setup:
     finally:
         released.set()
         job.join(60)
+
+
+def test_retry_after_is_asked_for_the_whole_endpoint_until_its_owner_changes_it(
+    setup: Setup,
+) -> None:
+    busy = setup.hook("/busy")
+    for _ in range(20):
+        setup.services.webhooks.ping(setup.principal, busy)
+    poster = Fast(lambda: Answer(429, {"retry-after": "3600"}))
+    setup.run(poster)
+    begun = poster.others
+    assert begun <= 2
+    setup.clock.advance(3_500)
+    setup.services.webhooks.ping(setup.principal, busy)
+    setup.run(poster)
+    assert poster.others == begun
+    setup.clock.advance(101)
+    setup.run(Fast(lambda: Answer(200)))
+    assert {each.status for each in setup.deliveries(busy)} == {Status.DELIVERED}
+    setup.services.webhooks.ping(setup.principal, busy)
+    setup.run(poster)
+    setup.services.webhooks.update(setup.principal, busy, WebhookChanges(description="x"))
+    setup.clock.advance(600)
+    last = Fast(lambda: Answer(200))
+    setup.services.webhooks.ping(setup.principal, busy)
+    setup.run(last)
+    assert last.others >= 1
+
+
+def test_failures_of_long_ago_do_not_count_towards_five_days(setup: Setup) -> None:
+    webhook_id = setup.hook("/bad")
+    poster = Fast(lambda: Answer(500))
+    setup.services.webhooks.ping(setup.principal, webhook_id)
+    for wait in (*RETRY_DELAYS, RETRY_DELAYS[0]):
+        setup.run(poster)
+        setup.clock.advance(wait.total_seconds() * 1.2)
+    assert setup.deliveries(webhook_id)[0].status is Status.FAILED
+    setup.clock.advance(20 * DAY_S)
+    setup.services.webhooks.ping(setup.principal, webhook_id)
+    setup.run(poster)
+    assert setup.services.webhooks.get(setup.principal, webhook_id).webhook.disabled is None
+
+
+def test_each_replaced_secret_signs_for_a_day(setup: Setup) -> None:
+    setup.clock.now_ms = int(time.time() * 1_000)  # the package looks at the clock
+    webhook_id = setup.hook("/hook")
+    held = [setup.secret]
+    held += [
+        setup.services.webhooks.rotate_secret(setup.principal, webhook_id)[1] for _ in range(4)
+    ]
+    with pytest.raises(ConflictError, match="5 secrets sign already"):
+        setup.services.webhooks.rotate_secret(setup.principal, webhook_id)
+    setup.services.webhooks.ping(setup.principal, webhook_id)
+    setup.deliver()
+    [got] = setup.receiver.at("/hook")
+    for secret in held:
+        assert Verifier(secret).verify(got.body, got.headers)["event"] == "ping"
+    setup.clock.advance(DAY_S + 1)
+    _, newest = setup.services.webhooks.rotate_secret(setup.principal, webhook_id)
+    shown = setup.services.webhooks.get(setup.principal, webhook_id).webhook
+    assert len(shown.signing(setup.clock.now_ms)) == 2
+    assert newest not in held
+
+
+def test_an_app_that_left_is_shown_under_the_name_that_it_had(setup: Setup) -> None:
+    services = setup.services
+    made = services.accounts.create_user("bob@example.com", organization="Other")
+    services.apps.create(setup.principal, "Mine", deployments=())
+    webhook_id = setup.hook("/hook", app="Mine")
+    services.apps.transfer(setup.principal, "Mine", "bob@example.com")
+    bob = services.tokens.authenticate(made.token)
+    services.apps.remove_collaborator(bob, "Mine", "ann@example.com")
+    services.apps.rename(bob, "Mine", "TopSecret")
+    assert services.webhooks.get(setup.principal, webhook_id).app_name == "Mine"
+
+
+def test_what_happened_before_a_change_is_told_by_the_old_filter(setup: Setup) -> None:
+    webhook_id = setup.hook("/hook")
+    setup.create_apps(1)
+    changes = WebhookChanges(events=(WebhookEvent.DEPLOYMENT_RELEASED,))
+    setup.services.webhooks.update(setup.principal, webhook_id, changes)
+    setup.deliver()
+    assert [each.json["event"] for each in setup.receiver.at("/hook")] == ["app.created"]
+
+
+def test_what_waits_stays_in_the_log_longer_than_what_is_settled(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("codepush.store.deliveries", "codepush.services.webhooks"):
+        monkeypatch.setattr(f"{module}.MAX_LOG", 6)
+    webhook_id = setup.hook("/hook")
+    began_ms = setup.clock.now_ms
+    setup.create_apps(3)
+    setup.deliver()
+    setup.clock.advance(60)
+    for number in range(3):
+        setup.services.apps.create(setup.principal, f"Late{number}", deployments=())
+    assert len(setup.deliveries(webhook_id)) == 6
+    for number in range(3, 5):
+        setup.services.apps.create(setup.principal, f"Late{number}", deployments=())
+    with pytest.raises(InvalidParameterError, match="have no room"):
+        setup.services.webhooks.replay(setup.principal, webhook_id, began_ms, began_ms + 1_000)
+    statuses = [each.status for each in setup.deliveries(webhook_id)]
+    assert statuses == [Status.DELIVERED] + [Status.WAITING] * 5
+    setup.deliver()
+    told = [each.json["app"] for each in setup.receiver.at("/hook")]
+    assert told == [*(f"App{n}" for n in range(3)), *(f"Late{n}" for n in range(5))]

@@ -5,6 +5,8 @@
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 if ARGV[3] ~= '' and redis.call('HGET', KEYS[1], ARGV[3]) ~= ARGV[4] then return -1 end
 for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+-- What its endpoint asked for was asked of the webhook as it was.
+redis.call('HDEL', KEYS[1], 'quiet_until')
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 if redis.call('HGET', KEYS[1], 'disabled') == '' and first[1] then
   redis.call('ZADD', KEYS[3], first[2], ARGV[1])

@@ -8,6 +8,20 @@
 -- Returns the deliveries that left the logs for it, as webhook id and member in turns; or nil
 -- where the head is another.
 if ARGV[1] ~= '' and (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return nil end
+
+-- Take the oldest out of a log that does not wait; the oldest where none is among the first.
+local function pop_oldest(log, queue)
+  if redis.call('ZCARD', log) > redis.call('ZCARD', queue) then
+    for _, member in ipairs(redis.call('ZRANGE', log, 0, 199)) do
+      if not redis.call('ZSCORE', queue, member) then
+        redis.call('ZREM', log, member)
+        return member
+      end
+    end
+  end
+  return redis.call('ZPOPMIN', log)[1]
+end
+
 local now = tonumber(ARGV[3])
 local left = {}
 local k = 3
@@ -29,13 +43,9 @@ for i = 7, #ARGV, 5 do
     redis.call('EXPIRE', delivery, ARGV[4])
     redis.call('ZADD', queue, text, ARGV[i + 1])
     redis.call('ZADD', log, 'NX', text, ARGV[i + 1])
-    local over = redis.call('ZCARD', log) - tonumber(ARGV[5])
-    if over > 0 then
-      local old = redis.call('ZPOPMIN', log, over)
-      for j = 1, #old, 2 do
-        left[#left + 1] = ARGV[i]
-        left[#left + 1] = old[j]
-      end
+    for _ = 1, redis.call('ZCARD', log) - tonumber(ARGV[5]) do
+      left[#left + 1] = ARGV[i]
+      left[#left + 1] = pop_oldest(log, queue)
     end
     redis.call('ZADD', KEYS[2], 'LT', text, ARGV[i])
   end

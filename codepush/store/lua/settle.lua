@@ -3,7 +3,8 @@
 -- ARGV: webhook id, member of the queue, attempts before this one, the attempt, what is kept of the
 --       newest attempt only, status, attempts since it was queued, time of the next or '', now in ms,
 --       '1' for a success, '1' to disable at once, ms of failing after which to disable, reason,
---       event, attempts to keep, ms that it took.
+--       event, attempts to keep, ms that it took,
+--       ms without an attempt after which failing begins anew, until when to leave it alone or 0.
 -- Returns 0 where another worker noted this attempt or the delivery is gone, 2 where the webhook was
 -- disabled by this, else 1.
 local before = redis.call('HGET', KEYS[3], 'attempts')
@@ -23,12 +24,15 @@ else
 end
 if redis.call('HGET', KEYS[1], 'disabled') ~= '' then return 1 end
 redis.call('HSET', KEYS[1], 'took_ms', ARGV[16])
+if ARGV[18] ~= '0' then redis.call('HSET', KEYS[1], 'quiet_until', ARGV[18]) end
 if ARGV[10] == '1' then
   redis.call('HSET', KEYS[1], 'last_success_ms', ARGV[9], 'failing_since_ms', '')
   return 1
 end
 local since = redis.call('HGET', KEYS[1], 'failing_since_ms')
-if since == '' then
+local last = tonumber(redis.call('HGET', KEYS[1], 'last_failure') or ARGV[9])
+redis.call('HSET', KEYS[1], 'last_failure', ARGV[9])
+if since == '' or tonumber(ARGV[9]) - last > tonumber(ARGV[17]) then
   since = ARGV[9]
   redis.call('HSET', KEYS[1], 'failing_since_ms', since)
 end
