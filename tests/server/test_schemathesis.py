@@ -89,7 +89,8 @@ def test_schemathesis_finds_nothing(url: str, tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr
     answers: dict[str, dict[str, int]] = json.loads(tally.read_text("utf-8"))
     operations = requests.get(f"{url}/api/v1/openapi.json", timeout=30).json()["paths"]
-    assert len(answers) == sum(map(len, operations.values()))
+    methods = {"get", "post", "put", "patch", "delete"}
+    assert len(answers) == sum(len(methods & each.keys()) for each in operations.values())
     assert sum(sum(each.values()) for each in answers.values()) > 1_000
     untried = [name for name, each in answers.items() if not {"200", "201"} & set(each)]
     assert len(untried) < 5, f"these never went well: {untried}"
