@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from flask import Flask
 from pycep import BicepParser
 
 import config.default
 from codepush.telemetry.counters import counters
+from tests.needed import lacking
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -127,7 +127,7 @@ def test_compose_and_app_json_set_what_there_is() -> None:
 
 def test_the_systemd_unit_is_sound(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed")
+        lacking("systemd-analyze is not installed")
     unit = tmp_path / "codepush.service"
     text = (DEPLOY / "systemd" / "codepush.service").read_text("utf-8")
     unit.write_text(text.replace("/opt/codepush/bin/codepush", sys.executable))
@@ -172,7 +172,7 @@ def test_alert_rules_are_what_prometheus_takes() -> None:
         assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
         assert rule["annotations"]["summary"]
     if shutil.which("promtool") is None:
-        pytest.skip("promtool is not installed (Debian: prometheus)")
+        lacking("promtool is not installed (Debian: prometheus)")
     done = subprocess.run(
         ["promtool", "check", "rules", ALERTS],
         capture_output=True,

@@ -21,6 +21,7 @@ from codepush.settings import Settings
 from codepush.store.connection import connect
 from tests.api_client import Account, ApiClient, bundle, lasting_keys, make_zip
 from tests.conftest import FakeClock
+from tests.needed import lacking
 from tests.redis_servers import RedisServer
 from tests.server.processes import Processes, wait_for
 from tests.server.real import RealServer
@@ -35,7 +36,7 @@ def disk(folder: Path, size: int) -> Iterator[Path]:
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     mounted = subprocess.run(command, capture_output=True, check=False)
     if mounted.returncode != 0:
-        pytest.skip("a disk of its own needs the right to mount one")
+        lacking("a disk of its own needs the right to mount one")
     try:
         yield folder
     finally:

@@ -211,7 +211,7 @@ class UnforeseenError(Exception):
     pass
 
 
-SECRET = "secret of /work/main/codepush.py"  # what must not be told
+SECRET = "secret of /srv/codepush.py"  # what must not be told
 
 
 @pytest.mark.parametrize(
