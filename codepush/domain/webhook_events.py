@@ -14,6 +14,8 @@ from typing import Any
 from codepush.domain.events import Action, Event
 
 _FULL = 100
+_LONG = 200
+"""Characters of a text in ``changes``."""
 
 
 class WebhookEvent(StrEnum):
@@ -103,11 +105,19 @@ def _more(event: Event) -> dict[str, Any]:
         case Action.RELEASE_UPDATED:
             before = event.details.get("previous", {})
             after = {name: release[name] for name in before}
-            return {"changes": {"before": before, "after": after}}
+            return {"changes": {"before": _cut(before), "after": _cut(after)}}
         case Action.COLLABORATOR_ADDED | Action.COLLABORATOR_REMOVED:
             return {"collaborator": {"email": event.target}}
         case _:
             return {}
+
+
+def _cut(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return changed fields with the beginning of a long description; all of it is elsewhere."""
+    return {
+        name: f"{value[: _LONG - 1]}…" if isinstance(value, str) and len(value) > _LONG else value
+        for name, value in fields.items()
+    }
 
 
 def _rollout(event: Event) -> list[tuple[WebhookEvent, dict[str, Any]]]:

@@ -149,6 +149,7 @@ class Delivery:
         sequence: Orders the deliveries of a webhook: that of the event in the audit log.
         notice: What is told.
         stage: Attempts since it was last put into the queue.
+        asked: How often it was put into the queue again.
         next_at_ms: When it is tried next, or None where it is not.
         attempt_count: All attempts.
         attempts: The newest of them, oldest first; only the last has headers and an answer.
@@ -161,6 +162,7 @@ class Delivery:
     created_at_ms: int
     status: Status = Status.WAITING
     stage: int = 0
+    asked: int = 0
     next_at_ms: int | None = None
     attempt_count: int = 0
     attempts: tuple[Attempt, ...] = ()

@@ -26,4 +26,4 @@ def deliver() -> None:
 
 def keep() -> None:
     """Forget old deliveries, and encrypt secrets under the newest key."""
-    services().webhooks.keep_up_all()
+    services().webhook_upkeep.keep_all()

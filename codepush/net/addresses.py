@@ -8,7 +8,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _EMBEDDING = ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96")
-"""Beyond that list: IPv4 addresses written as IPv6 ones; NAT64, 6to4 and Teredo are on it."""
+"""IPv4 addresses written as IPv6 ones, beyond those of the list below: NAT64, 6to4 and Teredo."""
+_IN_THE_END = tuple(map(ipaddress.IPv6Network, (*_EMBEDDING, "64:ff9b::/96", "64:ff9b:1::/48")))
+"""Networks whose addresses end with an IPv4 address."""
 
 
 @functools.cache
@@ -30,7 +32,8 @@ class AddressRules:
         """Return whether an address in text may be connected to.
 
         Two judges must agree that it is public: Microsoft's list of ranges, which is kept up with
-        clouds' own addresses, and the registries that Python knows.
+        clouds' own addresses, and the registries that Python knows. An IPv6 address of a listed
+        network that leads to an IPv4 address needs that to be permitted too.
         """
         try:
             address: Address = ipaddress.ip_address(text)
@@ -39,7 +42,17 @@ class AddressRules:
         if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
             return False
         if any(address in network for network in self._allowed):
-            return True
+            inner = _embedded(address)
+            return inner is None or self.permits(str(inner))
         if any(address in network for network in _refused()):
             return False
         return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _embedded(address: Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address leads to, if any."""
+    if address.version == 4 or address.is_loopback or address.is_unspecified:
+        return None
+    if any(address in network for network in _IN_THE_END):
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.sixtofour or (address.teredo[1] if address.teredo else None)

@@ -6,13 +6,10 @@ them, while TLS and ``Host`` keep the name. There is no proxy, no redirect and n
 """
 
 import contextlib
-import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +19,7 @@ import httpcore
 
 from codepush.domain.errors import InvalidParameterError
 from codepush.net.addresses import AddressRules
+from codepush.net.resolving import Resolve, Resolver, resolve
 from codepush.net.urls import UrlRules
 
 TIMEOUT_S = 15.0
@@ -29,9 +27,6 @@ TIMEOUT_S = 15.0
 KEPT_BYTES = 4_096
 _IDLE_S = 5.0
 """How long a connection is kept for the next request; short, so that few are found closed."""
-_RESOLVERS = 32
-
-Resolve = Callable[[str, int], list[str]]
 
 
 class CallError(Exception):
@@ -57,9 +52,10 @@ class Answer:
 
 
 class _Budget(threading.local):
-    """When the request that this thread is making must be over."""
+    """When the request that this thread is making must be over, and whose it is."""
 
     deadline = 0.0
+    tenant = ""
 
     def left(self) -> float:
         """Return the seconds left.
@@ -107,11 +103,9 @@ class _GuardedBackend(httpcore.NetworkBackend):
 
     def __init__(self, rules: AddressRules, resolve: Resolve, budget: _Budget):
         self._rules = rules
-        self._resolve = resolve
+        self._resolver = Resolver(resolve)
         self._budget = budget
         self._inner = httpcore.SyncBackend()
-        # getaddrinfo knows no timeout; a thread that waits for it does.
-        self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolver")
 
     def connect_tcp(
         self,
@@ -136,11 +130,9 @@ class _GuardedBackend(httpcore.NetworkBackend):
         raise failure
 
     def _permitted(self, host: str, port: int) -> list[str]:
-        future = self._resolvers.submit(self._resolve, host, port)
         try:
-            addresses = future.result(self._budget.left())
-        except FutureTimeoutError as exc:
-            future.cancel()
+            addresses = self._resolver.find(self._budget.tenant, host, port, self._budget.left())
+        except TimeoutError as exc:
             raise httpcore.ConnectTimeout("The name was not resolved in time.") from exc
         except (OSError, UnicodeError) as exc:
             raise httpcore.ConnectError("The name does not resolve.") from exc
@@ -160,13 +152,7 @@ class _GuardedBackend(httpcore.NetworkBackend):
         raise NotImplementedError
 
     def close(self) -> None:
-        self._resolvers.shutdown(wait=False, cancel_futures=True)
-
-
-def resolve(host: str, port: int) -> list[str]:
-    """Return every address of a host, in the order of the system's preference."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
+        self._resolver.close()
 
 
 class Client:
@@ -195,8 +181,10 @@ class Client:
             network_backend=self._backend,
         )
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Post ``body`` and return the answer, whatever its status.
+    def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, tenant: str = ""
+    ) -> Answer:
+        """Post ``body`` for a tenant and return the answer, whatever its status.
 
         Raises:
             RefusedAddressError: The URL or where it leads must not be called; nothing was sent.
@@ -206,6 +194,7 @@ class Client:
             self._urls.check(url)
         except InvalidParameterError as exc:
             raise RefusedAddressError(exc.message) from exc
+        self._budget.tenant = tenant
         self._budget.deadline = time.monotonic() + self._timeout_s
         sent = {"Accept-Encoding": "identity", **headers}
         try:

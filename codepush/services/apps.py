@@ -269,6 +269,7 @@ class Apps:
             Action.APP_TRANSFERRED,
             target=target.email,
             changed=changed,
+            added=() if target.id in app.collaborators else (target,),
             taken=f'Cannot transfer ownership. An app with name "{app.name}" already exists for the'
             " given collaborator.",
         )
@@ -312,16 +313,19 @@ class Apps:
         target: str,
         taken: str,
         changed: Mapping[UserId, Permission | None] | None = None,
+        added: Iterable[User] = (),
     ) -> App:
-        """Put an app into an organization; both organizations log it."""
+        """Put an app into an organization; both organizations log it, and who is new in the app."""
         changed = changed or {}
         holders = {
             u: p for u, p in (dict(app.collaborators) | dict(changed)).items() if p is not None
         }
         after = replace(app, organization_id=destination, collaborators=holders)
+        told = [*((Action.COLLABORATOR_ADDED, user.email) for user in added), (action, target)]
         events = [
-            self._tell.about_app(principal, action, app, target=target, organization_id=each)
+            self._tell.about_app(principal, what, app, target=whom, organization_id=each)
             for each in dict.fromkeys([app.organization_id, destination])
+            for what, whom in told
         ]
         if destination == app.organization_id:
             self._stores.apps.update(app, collaborators=changed, events=events)

@@ -34,7 +34,7 @@ class Audit:
         """Keep entries for ``lifetime``."""
         self._stores = stores
         self._clock = clock
-        self._lifetime = lifetime
+        self.lifetime = lifetime
 
     def log(self, event: Event) -> None:
         """Log an event of an organization itself."""
@@ -51,7 +51,7 @@ class Audit:
         """Fold what happened into the chain, and drop what is too old; done by the worker too."""
         now_ms = self._clock()
         self._stores.audit.fold(organization_id, now_ms=now_ms)
-        before_ms = now_ms - self._lifetime // timedelta(milliseconds=1)
+        before_ms = now_ms - self.lifetime // timedelta(milliseconds=1)
         self._stores.audit.forget(organization_id, before_ms=before_ms)
 
     def keep_up_all(self) -> None:

@@ -49,8 +49,8 @@ ATTEMPTS = Counter(
 class Poster(Protocol):
     """What sends a request."""
 
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
-        """Return the answer, or raise ``CallError``."""
+    def post(self, url: str, body: bytes, headers: dict[str, str], *, tenant: str) -> Answer:
+        """Return the answer to a tenant's request, or raise ``CallError``."""
         ...
 
 
@@ -118,7 +118,7 @@ class Calling:
             url = self._vault.decrypt(webhook.url)
             body = render(delivery.notice, webhook.format)
             headers = self._headers(webhook, delivery, body, at_ms)
-            answer = self._poster.post(url, body, headers)
+            answer = self._poster.post(url, body, headers, tenant=webhook.organization_id)
         except LockedError as exc:
             error = f"The secret cannot be read. {exc}"
         except CallError as exc:

@@ -33,6 +33,9 @@ from codepush.services.snapshot import Snapshot
 from codepush.services.telling import Teller
 from codepush.services.tokens import Tokens
 from codepush.services.vault import Vault
+from codepush.services.webhook_access import WebhookAccess
+from codepush.services.webhook_deliveries import WebhookDeliveries
+from codepush.services.webhook_upkeep import WebhookUpkeep
 from codepush.services.webhooks import Webhooks
 from codepush.settings import Settings
 from codepush.store.queue import JobQueue
@@ -66,6 +69,8 @@ class Services:
     sessions: Sessions
     audit: Audit
     webhooks: Webhooks
+    webhook_deliveries: WebhookDeliveries
+    webhook_upkeep: WebhookUpkeep
     vitals: JobVitals
 
 
@@ -92,6 +97,9 @@ def build_services(
     package_jobs = PackageJobs(queue)
     packages_wanted = PackagesWanted(stores, package_jobs)
     packaging = Packaging(stores, storage, downloads, settings.spool_dir)
+    vault = Vault(settings.secret_keys)
+    manageable = WebhookAccess(stores, vault)
+    handing_on = HandingOn(stores, clock)
     acquisition = Acquisition(snapshot, packages_wanted)
     return Services(
         stores=stores,
@@ -146,14 +154,16 @@ def build_services(
         audit=audit,
         webhooks=Webhooks(
             stores,
+            manageable,
             access,
-            audit,
-            HandingOn(stores, clock),
-            Vault(settings.secret_keys),
+            handing_on,
+            vault,
             url_rules(settings),
             teller,
             clock,
         ),
+        webhook_deliveries=WebhookDeliveries(stores, manageable, audit, handing_on, teller, clock),
+        webhook_upkeep=WebhookUpkeep(stores, vault, clock),
         vitals=JobVitals(settings.effective_queue_url),
     )
 

@@ -11,6 +11,7 @@ A job does not last for ever, and its end holds nobody up: it begins nothing mor
 are slow, goes on with the others until those have ended, and so has moments to wait for at last.
 """
 
+import contextlib
 import logging
 import queue
 import time
@@ -42,6 +43,8 @@ _PAUSE_S = 0.02
 _LONGEST_END_S = 60.0
 """For the end of a job, where ever new endpoints turn out to be slow."""
 _REFILL_S = 0.1
+_LOOK_S = 0.1
+"""For organizations that are due, after which what is held has its turn."""
 
 Key = tuple[OrganizationId, WebhookId]
 
@@ -122,9 +125,10 @@ class Delivering:
         return all(hand.is_quick for hand in self._hands.values() if hand.running)
 
     def _look(self) -> None:
-        """Look at the organizations that are due, and take their webhooks that are."""
+        """Look at organizations that are due, and take their webhooks that are."""
+        until = time.monotonic() + _LOOK_S
         for organization_id in self._stores.agenda.due(self._clock()):
-            if len(self._hands) >= _MAX_HANDS:
+            if len(self._hands) >= _MAX_HANDS or time.monotonic() > until:
                 return
             self._stores.agenda.begin(organization_id, self._clock())
             try:
@@ -136,15 +140,18 @@ class Delivering:
                 log.exception("webhooks of organization %s cannot be served", organization_id)
 
     def _look_at(self, organization_id: OrganizationId) -> None:
-        self._handing_on.keep_up(organization_id)
+        is_behind = not self._handing_on.step(organization_id)
         now_ms = self._clock()
         for webhook_id in self._stores.deliveries.due_webhooks(organization_id, now_ms):
             key = (organization_id, webhook_id)
             if key not in self._hands:
                 self._take(key)
-            elif not self._hands[key].is_lost:
+            else:
                 self._claim(key, 0)  # no need to look again for what it will fetch anyway
-        self._say_when(organization_id)
+        if is_behind:
+            self._stores.agenda.bring_forward(organization_id, now_ms)
+        else:
+            self._say_when(organization_id)
 
     def _take(self, key: Key) -> None:
         try:
@@ -167,10 +174,13 @@ class Delivering:
             self._stores.deliveries.let_go(*key, self._holder)
 
     def _claim(self, key: Key, count: int) -> list[Delivery]:
-        now_ms = self._clock()
+        """Hold a webhook longer, and return what is due; where it is somebody else's, leave it."""
         hand = self._hands.get(key)
+        if hand and hand.is_lost:
+            return []
+        now_ms = self._clock()
         known = {*hand.waiting, *hand.running} if hand else set()
-        return self._stores.deliveries.claim(
+        found = self._stores.deliveries.claim(
             *key,
             self._holder,
             now_ms=now_ms,
@@ -178,6 +188,9 @@ class Delivering:
             count=count + len(known) if count else 0,
             known=known,
         )
+        if found is None and hand:
+            hand.lose()
+        return found or []
 
     def _start(self, pool: ThreadPoolExecutor, *, is_ending: bool) -> None:
         """Start what may be, in turns, until no thread is free or nothing may be started."""
@@ -228,8 +241,7 @@ class Delivering:
         hand = self._hands[result.key]
         del hand.running[result.delivery_id]
         if result.done is None:
-            hand.is_lost = True
-            hand.waiting.clear()
+            hand.lose()
             return
         hand.note(is_success=result.done.is_success, took_ms=result.done.duration_ms)
         if result.done.is_disabled or result.done.is_quiet:
@@ -249,12 +261,8 @@ class Delivering:
             ):
                 continue
             hand.filled_at = now
-            try:
+            with contextlib.suppress(NotFoundError):  # which claiming it finds too
                 hand.webhook = self._stores.webhooks.get(*key)
-            except NotFoundError:
-                hand.waiting.clear()
-            if hand.webhook.disabled:
-                hand.waiting.clear()
             hand.waiting.update((each.id, each) for each in self._claim(key, _FETCHED))
             if not hand.waiting and not hand.running:
                 self._let_go(key)
@@ -262,9 +270,8 @@ class Delivering:
     def _renew(self) -> None:
         if time.monotonic() - self._renewed_at >= _RENEW_S:
             self._renewed_at = time.monotonic()
-            for key, hand in self._hands.items():
-                if not hand.is_lost or hand.running:
-                    self._claim(key, 0)
+            for key in self._hands:
+                self._claim(key, 0)
 
     def _let_go(self, key: Key) -> None:
         del self._hands[key]

@@ -101,14 +101,18 @@ class Departures:
                 return
             for app in held:
                 changed: dict[UserId, Permission | None] = {user.id: None}
+                told = [(Action.COLLABORATOR_REMOVED, user)]
                 if app.owner_id == user.id:
+                    if heir.id not in app.collaborators:
+                        told.append((Action.COLLABORATOR_ADDED, heir))
                     changed[heir.id] = Permission.OWNER
                     self._stores.users.note_app(heir.id, app.id)
-                event = self._tell.about_app(
-                    principal, Action.COLLABORATOR_REMOVED, app, target=user.email
-                )
+                events = [
+                    self._tell.about_app(principal, what, app, target=whom.email)
+                    for what, whom in told
+                ]
                 try:
-                    self._stores.apps.update(app, collaborators=changed, events=[event])
+                    self._stores.apps.update(app, collaborators=changed, events=events)
                 except ConflictError:
                     continue
                 self._stores.users.forget_app(user.id, app.id)

@@ -29,33 +29,38 @@ class HandingOn:
 
     def keep_up(self, organization_id: OrganizationId) -> None:
         """Queue deliveries of everything that happened in an organization until now."""
+        while not self.step(organization_id):
+            pass
+
+    def step(self, organization_id: OrganizationId) -> bool:
+        """Queue some deliveries of what happened in an organization; tells whether that was all."""
         stores = self._stores
         if stores.deliveries.head(organization_id) is None:
-            return
+            return True
         stores.audit.fold(organization_id, now_ms=self._clock())
-        while True:
-            head = stores.deliveries.head(organization_id)
-            if head is None:
-                return
-            entries = stores.audit.after(organization_id, head, count=_ENTRIES)
-            if not entries:
-                return
-            webhooks = stores.webhooks.list_of(organization_id)
-            taken = 0
-            batch: list[Handover] = []
-            for entry in entries:
-                found = handovers(entry, webhooks)
-                if taken and len(batch) + len(found) > _DELIVERIES:
-                    break
-                batch += found
-                taken += 1
-            # Where somebody else moved the head, the next round begins from there.
-            stores.deliveries.hand_on(
+        head = stores.deliveries.head(organization_id)
+        if head is None:
+            return True
+        entries = stores.audit.after(organization_id, head, count=_ENTRIES)
+        webhooks = stores.webhooks.list_of(organization_id) if entries else []
+        taken = 0
+        batch: list[Handover] = []
+        for entry in entries:
+            found = handovers(entry, webhooks)
+            if taken and len(batch) + len(found) > _DELIVERIES:
+                break
+            batch += found
+            taken += 1
+        is_done = True
+        if taken:
+            # Where somebody else moved the head, the next step begins from there.
+            is_done = stores.deliveries.hand_on(
                 organization_id,
                 batch,
                 now_ms=self._clock(),
                 head=(head, entries[taken - 1].sequence),
             )
+        return is_done and taken == len(entries) < _ENTRIES
 
 
 def handovers(entry: AuditEntry, webhooks: list[Webhook]) -> list[Handover]:

@@ -21,7 +21,8 @@ class Hand:
     Attributes:
         is_failing: Whether its newest attempt failed.
         took_ms: How long that took; None where there was none yet.
-        is_lost: Whether an attempt could not be noted: it is left alone until others may take it.
+        is_lost: Whether it is somebody else's by now, or an attempt could not be noted: nothing
+            more is begun, and it is not held on to.
     """
 
     webhook: Webhook
@@ -54,6 +55,11 @@ class Hand:
             # What is behind it in its lane waits for it, and so is passed over too.
         return None
 
+    def lose(self) -> None:
+        """Begin nothing more at it."""
+        self.is_lost = True
+        self.waiting.clear()
+
     def note(self, *, is_success: bool, took_ms: int) -> None:
         """Take in how an attempt went."""
         self.is_failing = not is_success
@@ -62,30 +68,45 @@ class Hand:
 
 
 class Shares:
-    """Who uses how many threads: at most half go to one organization, or to all not quick."""
+    """Who uses how many threads: at most half go to one organization, or to all not quick.
+
+    Of those that are not quick, half again go to endpoints that are known to be slow, so that one
+    that was never called waits for no dead ones.
+    """
 
     def __init__(self, threads: int, hands: Iterable[Hand]):
         """Count what runs; ``threads`` are there in all."""
-        self._of_all = max(1, threads // 2)
-        self._of_one = max(1, threads // 4)
-        self._by_organization: Counter[OrganizationId] = Counter()
+        self._threads = threads
+        self._organizations: Counter[OrganizationId] = Counter()
         self._waited_for: Counter[OrganizationId] = Counter()
+        self._slow: Counter[OrganizationId] = Counter()
         for hand in hands:
             self.take(hand, len(hand.running))
 
     def take(self, hand: Hand, count: int = 1) -> None:
         """Count attempts at a webhook."""
         organization_id = hand.webhook.organization_id
-        self._by_organization[organization_id] += count
+        self._organizations[organization_id] += count
         if not hand.is_quick:
             self._waited_for[organization_id] += count
+        if hand.is_slow:
+            self._slow[organization_id] += count
 
     def has_room(self, hand: Hand) -> bool:
         """Return whether one more attempt at a webhook is within its share."""
         organization_id = hand.webhook.organization_id
-        if self._by_organization[organization_id] >= self._of_all:
+        if self._organizations[organization_id] >= self._part(2):
             return False
         return hand.is_quick or (
-            self._waited_for[organization_id] < self._of_one
-            and self._waited_for.total() < self._of_all
+            self._is_within(self._waited_for, organization_id, 2)
+            and (not hand.is_slow or self._is_within(self._slow, organization_id, 4))
         )
+
+    def _is_within(
+        self, used: Counter[OrganizationId], organization_id: OrganizationId, part: int
+    ) -> bool:
+        """Return whether all use less than a part of the threads, and one half of that."""
+        return used.total() < self._part(part) and used[organization_id] < self._part(2 * part)
+
+    def _part(self, part: int) -> int:
+        return max(1, self._threads // part)

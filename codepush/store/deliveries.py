@@ -1,21 +1,18 @@
-"""Deliveries: the queue and the log of each webhook.
+"""The queue of each webhook: what is due, who delivers it, and what came of it.
 
 A worker takes a webhook, not a delivery: until it gives it back, or is silent for too long, nobody
 else delivers for that webhook. So order and concurrency within a webhook are one process's matter.
 What is due stays in the queue until its attempt is noted, so that a killed worker loses nothing.
 """
 
-import hashlib
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
-from codepush.domain.errors import NotFoundError
 from codepush.domain.events import Event, encode_event
 from codepush.domain.ids import DeliveryId, OrganizationId, WebhookId
-from codepush.domain.webhook_events import Notice, WebhookEvent
+from codepush.domain.webhook_events import Notice
 from codepush.domain.webhooks import (
     FORGIVING,
     PATIENCE,
@@ -27,6 +24,7 @@ from codepush.domain.webhooks import (
 )
 from codepush.store import keys
 from codepush.store.connection import StoreClient
+from codepush.store.delivery_log import DeliveryLog, encode_notice, id_in
 from codepush.store.scripts import Scripts
 
 KEPT_S = 30 * 86_400
@@ -68,10 +66,11 @@ class Settlement:
 class DeliveryStore:
     """Deliveries by webhook."""
 
-    def __init__(self, client: StoreClient, scripts: Scripts):
-        """Use ``client`` for reads and ``scripts`` for changes."""
+    def __init__(self, client: StoreClient, scripts: Scripts, log: DeliveryLog):
+        """Use ``client`` for reads and ``scripts`` for changes; find deliveries in ``log``."""
         self._client = client
         self._scripts = scripts
+        self._log = log
 
     def head(self, organization_id: OrganizationId) -> int | None:
         """Return how far the audit chain was handed on, or None where nobody wants to know."""
@@ -99,33 +98,32 @@ class DeliveryStore:
         Returns:
             Whether it was done: not where somebody else moved the head.
         """
-        touched = [keys.webhook_head(organization_id), keys.webhook_queue(organization_id)]
         old, new = ("", "") if head is None else (str(head[0]), str(head[1]))
-        args: list[str | int] = [old, new, now_ms, KEPT_S, MAX_LOG, int(again)]
+        numbers: dict[str, int] = {}
+        texts: list[str] = []
+        touched: list[str] = []
+        args: list[str | int] = []
         for each in deliveries:
-            text = orjson.dumps(
-                {
-                    "event": each.notice.event.value,
-                    "app_id": each.notice.app_id,
-                    "deployment": each.notice.deployment,
-                    "body": each.notice.body,
-                }
-            ).decode()
-            digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+            text, digest = encode_notice(each.notice)
+            if digest not in numbers:
+                numbers[digest] = len(numbers) + 1
+                texts.append(text)
             touched += [
                 keys.webhook(organization_id, each.webhook_id),
                 keys.queue(organization_id, each.webhook_id),
                 keys.delivery_log(organization_id, each.webhook_id),
                 keys.delivery(organization_id, each.webhook_id, each.id),
-                keys.notice(organization_id, digest),
             ]
             member = place(each.sequence, each.notice.event, each.id)
-            args += [each.webhook_id, member, each.sequence, digest, text]
-        left = self._scripts.run("hand_on", touched, args)
+            args += [each.webhook_id, member, each.sequence, digest, numbers[digest]]
+        first = [keys.webhook_head(organization_id), keys.webhook_queue(organization_id)]
+        notices = [keys.notice(organization_id, digest) for digest in numbers]
+        bounds: list[str | int] = [old, new, now_ms, KEPT_S, MAX_LOG, int(again), len(texts)]
+        left = self._scripts.run("hand_on", [*first, *notices, *touched], [*bounds, *texts, *args])
         if left is None:
             return False
-        for webhook_id, member in zip(left[::2], left[1::2], strict=True):
-            self._client.delete(keys.delivery(organization_id, webhook_id, _id_in(member)))
+        gone = zip(map(WebhookId, left[::2]), map(id_in, left[1::2]), strict=True)
+        self._log.drop(organization_id, gone)
         return True
 
     def due_webhooks(self, organization_id: OrganizationId, now_ms: int) -> list[WebhookId]:
@@ -154,8 +152,10 @@ class DeliveryStore:
         until_ms: int,
         count: int,
         known: Container[DeliveryId] = (),
-    ) -> list[Delivery]:
+    ) -> list[Delivery] | None:
         """Take a webhook, or hold it longer, and return what is due, in the order of its queue.
+
+        None where the webhook is not the holder's: another has it, it is disabled or gone.
 
         Args:
             organization_id: Whose webhook.
@@ -171,11 +171,11 @@ class DeliveryStore:
             self._keys(organization_id, webhook_id),
             [webhook_id, holder, now_ms, until_ms, count],
         )
-        if not members:
-            return []
-        due = {_id_in(member): member for member in members}
+        if members is None:
+            return None
+        due = {id_in(member): member for member in members}
         wanted = [each for each in due if each not in known]
-        found = self.get_many(organization_id, webhook_id, wanted)
+        found = self._log.get_many(organization_id, webhook_id, wanted)
         for each in wanted:
             if each not in found:  # it left the log, or is too old
                 self._client.zrem(keys.queue(organization_id, webhook_id), due[each])
@@ -249,88 +249,10 @@ class DeliveryStore:
                 attempt.duration_ms,
                 int(FORGIVING.total_seconds() * 1_000),
                 outcome.quiet_until_ms,
+                delivery.asked,
             ],
         )
         return bool(reply == 2)
-
-    def get_many(
-        self,
-        organization_id: OrganizationId,
-        webhook_id: WebhookId,
-        ids: Iterable[DeliveryId],
-    ) -> dict[DeliveryId, Delivery]:
-        """Return those deliveries that are still kept, in the order of ``ids``."""
-        wanted = list(ids)
-        pipe = self._client.pipeline(transaction=False)
-        for each in wanted:
-            pipe.hgetall(keys.delivery(organization_id, webhook_id, each))
-        records = dict(zip(wanted, pipe.execute(), strict=True))
-        digests = list(dict.fromkeys(r["notice"] for r in records.values() if "notice" in r))
-        for digest in digests:
-            pipe.get(keys.notice(organization_id, digest))
-        texts = dict(zip(digests, pipe.execute(), strict=True))
-        found = {}
-        for each, record in records.items():
-            text = texts.get(record.get("notice", ""))
-            if text:
-                found[each] = _decode(webhook_id, each, record, text)
-        return found
-
-    def get(
-        self, organization_id: OrganizationId, webhook_id: WebhookId, delivery_id: DeliveryId
-    ) -> Delivery:
-        """Return a delivery.
-
-        Raises:
-            NotFoundError: There is none of that id, or not any more.
-        """
-        found = self.get_many(organization_id, webhook_id, [delivery_id])
-        if delivery_id not in found:
-            raise NotFoundError("There is no such delivery. Deliveries are kept for 30 days.")
-        return found[delivery_id]
-
-    def newest(
-        self,
-        organization_id: OrganizationId,
-        webhook_id: WebhookId,
-        *,
-        after: tuple[int, str] | None,
-        count: int,
-    ) -> list[Delivery]:
-        """Return deliveries, newest first.
-
-        Args:
-            organization_id: Whose webhook.
-            webhook_id: The webhook.
-            after: Time and place of the one to go on after; None for the newest.
-            count: How many at most.
-        """
-        log = keys.delivery_log(organization_id, webhook_id)
-        start = 0
-        if after is not None:
-            rank = self._client.zrevrank(log, after[1])
-            # The row it names may have left: all that are left from its time on come before it.
-            start = self._client.zcount(log, after[0], "+inf") if rank is None else rank + 1
-        members = self._client.zrange(log, start, start + count - 1, desc=True)
-        found = self.get_many(organization_id, webhook_id, map(_id_in, members))
-        return list(found.values())
-
-    def forget(
-        self, organization_id: OrganizationId, webhook_id: WebhookId, *, before_ms: int
-    ) -> None:
-        """Drop from the log what was made before a time; the records go by themselves."""
-        pipe = self._client.pipeline(transaction=False)
-        log = keys.delivery_log(organization_id, webhook_id)
-        pipe.zremrangebyscore(log, "-inf", f"({before_ms}")
-        pipe.execute()
-
-    def forget_all(self, organization_id: OrganizationId, webhook_id: WebhookId) -> None:
-        """Drop every delivery of a webhook that is about to be deleted."""
-        members = self._client.zrange(keys.delivery_log(organization_id, webhook_id), 0, -1)
-        pipe = self._client.pipeline(transaction=False)
-        for member in members:
-            pipe.unlink(keys.delivery(organization_id, webhook_id, _id_in(member)))
-        pipe.execute()
 
     def _keys(self, organization_id: OrganizationId, webhook_id: WebhookId) -> list[str]:
         return [
@@ -338,39 +260,3 @@ class DeliveryStore:
             keys.queue(organization_id, webhook_id),
             keys.webhook_queue(organization_id),
         ]
-
-
-def _id_in(member: str) -> DeliveryId:
-    return DeliveryId(member.partition("~")[2])
-
-
-def _decode(
-    webhook_id: WebhookId, delivery_id: DeliveryId, record: Mapping[str, Any], text: str
-) -> Delivery:
-    notice = orjson.loads(text)
-    total = int(record["attempts"])
-    attempts = [
-        Attempt(**orjson.loads(record[f"attempt:{number}"]))
-        for number in range(1, total + 1)
-        if f"attempt:{number}" in record
-    ]
-    if attempts:
-        newest = orjson.loads(record[f"attempt:{total}"]) | orjson.loads(record["last"])
-        attempts[-1] = Attempt(**newest)
-    return Delivery(
-        id=delivery_id,
-        webhook_id=webhook_id,
-        sequence=int(record["sequence"]),
-        notice=Notice(
-            WebhookEvent(notice["event"]),
-            notice["body"],
-            notice["app_id"],
-            notice["deployment"],
-        ),
-        created_at_ms=int(record["created_at_ms"]),
-        status=Status(record["status"]),
-        stage=int(record["stage"]),
-        next_at_ms=int(record["next_at_ms"]) if record["next_at_ms"] else None,
-        attempt_count=total,
-        attempts=tuple(attempts),
-    )

@@ -12,6 +12,7 @@ from codepush.store.changes import Changes
 from codepush.store.claims import Claims
 from codepush.store.connection import StoreClient
 from codepush.store.deliveries import DeliveryStore
+from codepush.store.delivery_log import DeliveryLog
 from codepush.store.deployments import DeploymentStore
 from codepush.store.garbage import GarbageStore
 from codepush.store.organizations import OrganizationStore
@@ -44,6 +45,7 @@ class Stores:
     attempts: AttemptStore
     webhooks: WebhookStore
     deliveries: DeliveryStore
+    delivery_log: DeliveryLog
     agenda: Agenda
 
 
@@ -54,6 +56,7 @@ def open_stores(client: StoreClient) -> Stores:
     changes = Changes()
     agenda = Agenda(client)
     bell = Bell(agenda)
+    delivery_log = DeliveryLog(client, scripts)
     return Stores(
         client=client,
         changes=changes,
@@ -70,6 +73,7 @@ def open_stores(client: StoreClient) -> Stores:
         audit=AuditStore(client, scripts),
         attempts=AttemptStore(client, scripts),
         webhooks=WebhookStore(client, scripts),
-        deliveries=DeliveryStore(client, scripts),
+        deliveries=DeliveryStore(client, scripts, delivery_log),
+        delivery_log=delivery_log,
         agenda=agenda,
     )

@@ -120,6 +120,20 @@ def test_a_raised_rollout_is_told_beside_the_update() -> None:
     assert [each["event"] for each in bodies(whole)] == ["release.updated", "rollout.completed"]
 
 
+def test_a_long_description_is_told_whole_once() -> None:
+    told = event(
+        Action.RELEASE_UPDATED,
+        release=release(description="new" * 3_000),
+        previous={"description": "x" + "old" * 3_000, "isMandatory": True},
+    )
+    [updated] = bodies(told)
+    assert updated["release"]["description"] == "new" * 3_000
+    before, after = updated["changes"]["before"], updated["changes"]["after"]
+    assert (len(before["description"]), len(after["description"])) == (200, 200)
+    assert before["description"].endswith("old…")
+    assert (before["isMandatory"], after["isMandatory"]) == (True, False)
+
+
 def test_other_updates_tell_of_no_rollout() -> None:
     down = event(Action.RELEASE_UPDATED, release=release(rollout=10), previous={"rollout": 25})
     text = event(Action.RELEASE_UPDATED, release=release(), previous={"description": "x"})

@@ -202,6 +202,34 @@ def test_a_network_that_the_operator_lists_is_permitted_and_no_other() -> None:
     assert not rules.permits("127.0.0.1")
 
 
+@pytest.mark.parametrize(
+    ("listed", "address", "is_permitted"),
+    [
+        ("64:ff9b::/96", "64:ff9b::808:808", True),
+        ("64:ff9b::/96", "64:ff9b::a00:1", False),
+        ("64:ff9b::/96", "64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b::/96", "64:ff9b::a83f:8110", False),  # 168.63.129.16
+        ("64:ff9b::/96,10.0.0.0/8", "64:ff9b::a00:1", True),
+        ("64:ff9b:1::/96", "64:ff9b:1::7f00:1", False),
+        ("64:ff9b:1::/96", "64:ff9b:1::808:808", True),
+        ("::ffff:0:0/96", "::ffff:127.0.0.1", False),
+        ("::ffff:0:0/96,127.0.0.0/8", "::ffff:127.0.0.1", True),
+        ("2002::/16", "2002:7f00:1::", False),
+        ("2002::/16", "2002:808:808::1", True),
+        ("2001::/32", "2001:0:808:808::f5ff:fffe", False),  # Teredo's 10.0.0.1, complemented
+        ("2001::/32", "2001:0:808:808::f7f7:f7f7", True),
+        ("::/0", "::ffff:10.0.0.1", False),
+        ("::/0", "fd00::1", True),
+        ("::1/128", "::1", True),
+    ],
+)
+def test_a_listed_network_lets_no_private_address_through_inside_another(
+    listed: str, address: str, is_permitted: bool
+) -> None:
+    rules = AddressRules(map(ipaddress.ip_network, listed.split(",")))
+    assert rules.permits(address) is is_permitted
+
+
 def test_http_is_refused_unless_it_is_allowed(wire: Wire) -> None:
     rules = AddressRules()
     client = Client(UrlRules(rules, allow_http=False), rules, resolve=wire.resolve)

@@ -18,6 +18,12 @@ from tests.webhooks.receiver import Receiver
 ALLOWED = {"WEBHOOK_ALLOW_HTTP": "1", "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
 QUOTAS = {"QUOTA_USER_PER_HOUR": "0", "QUOTA_ADDRESS_PER_HOUR": "0"}
 DEPLOYMENTS = ("Staging", "Production")
+KILLED = (
+    "codepush.server.worker",
+    "codepush.server.worker deliveries",
+    "valkey-server",
+    "codepush.server.web",
+)
 PATIENCE_S = 150.0
 """A bell that was not heard costs a minute, a lease of a killed worker 20 s."""
 
@@ -100,13 +106,15 @@ def check(processes: Processes, receiver: Receiver, count: int, kills: int) -> N
     )
     assert made.status_code == 201, made.text
     releaser = Releaser(server, count)
-    words = ["codepush.server.worker", "valkey-server", "codepush.server.web"]
+    words: list[str] = []
     killed = 0
-    while releaser.is_busy or killed < len(words):
+    while releaser.is_busy or killed < len(KILLED):
+        words = words or random.sample(KILLED, len(KILLED))
         if killed < kills:
-            kill(server.one_of(words[killed % len(words)]))
+            kill(server.one_of(words.pop()))
             killed += 1
-        time.sleep(random.uniform(0.3, 1.5))
+        time.sleep(random.uniform(0.1, 1.3))
+    print(killed, "were killed")
     for thread in releaser.threads:
         thread.join()
     assert len(releaser.acknowledged) == count

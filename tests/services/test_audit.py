@@ -1,5 +1,6 @@
 """The audit chain: every event once, in a chain that shows tampering, whoever folds it."""
 
+import random
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -106,8 +107,30 @@ def test_a_transfer_is_in_both_chains_and_each_sees_only_its_own_time(
     services.apps.create(principal, "App")
     services.apps.transfer(principal, "App", "bob@example.com")
     services.deployments.create(bob, "App", "Beta")
-    assert actions(services, principal.organization_id)[-2:] == ["app.created", "app.transferred"]
-    assert actions(services, bob.organization_id)[-2:] == ["app.transferred", "deployment.created"]
+    moved = ["collaborator.added", "app.transferred"]
+    assert actions(services, principal.organization_id)[-3:] == ["app.created", *moved]
+    assert actions(services, bob.organization_id)[-3:] == [*moved, "deployment.created"]
+
+
+def test_a_span_of_time_is_found_though_clocks_differ(
+    services: Services, principal: Principal, clock: FakeClock
+) -> None:
+    """Times in the chain are some minutes out of order, and its beginning was dropped."""
+    chance = random.Random(7)
+    began_ms = clock.now_ms
+    times = sorted(began_ms + chance.randrange(100 * 86_400_000) for _ in range(300))
+    for at_ms in times:
+        clock.now_ms = at_ms + chance.randrange(-600_000, 600_000)
+        services.apps.create(principal, f"App{at_ms}", deployments=())
+        services.stores.audit.fold(principal.organization_id, now_ms=at_ms)
+    services.stores.audit.forget(principal.organization_id, before_ms=began_ms + 20 * 86_400_000)
+    held = entries(services, principal.organization_id)[::-1]
+    assert 200 < len(held) < 300
+    for _ in range(50):
+        since_ms = began_ms + chance.randrange(-5, 105) * 86_400_000
+        until_ms = since_ms + chance.randrange(40 * 86_400_000)
+        found = services.stores.audit.between(principal.organization_id, since_ms, until_ms)
+        assert list(found) == [e for e in held if since_ms <= e.event.at_ms < until_ms]
 
 
 def test_many_folders_at_once_append_every_event_once(

@@ -11,6 +11,7 @@ from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
 from codepush.domain.errors import ConflictError, InvalidParameterError
+from codepush.domain.ids import WebhookId
 from codepush.domain.models import Principal
 from codepush.domain.webhook_events import WebhookEvent
 from codepush.domain.webhooks import RETRY_DELAYS, Delivery, Disabled, Status
@@ -24,6 +25,7 @@ from codepush.services.handing_on import HandingOn
 from codepush.services.vault import Vault
 from codepush.services.webhooks import WebhookChanges
 from codepush.settings import Settings, load_settings
+from codepush.store.connection import StoreClient
 from codepush.store.deliveries import DeliveryStore
 from tests.conftest import FakeClock
 from tests.webhooks import receiver as answers
@@ -82,7 +84,7 @@ class Setup:
 
     def deliveries(self, webhook_id: str) -> list[Delivery]:
         """Oldest first."""
-        return self.services.webhooks.deliveries(
+        return self.services.webhook_deliveries.list_of(
             self.principal, webhook_id, after=None, count=2_000
         )[::-1]
 
@@ -255,7 +257,7 @@ class Slow:
         self.fast = threading.Event()
         self._lock = threading.Lock()
 
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    def post(self, url: str, body: bytes, headers: dict[str, str], *, tenant: str) -> Answer:
         if "dead" in url:
             with self._lock:
                 self.at_once += 1
@@ -275,7 +277,7 @@ class Slow:
 def test_a_thousand_deliveries_to_a_dead_endpoint_do_not_hold_up_another(setup: Setup) -> None:
     dead = setup.hook("/dead", events=())
     for _ in range(1_000):
-        setup.services.webhooks.ping(setup.principal, dead)
+        setup.services.webhook_deliveries.ping(setup.principal, dead)
     good = setup.hook("/good", events=())
     for number in range(100):
         setup.services.apps.create(setup.principal, f"More{number}", deployments=())
@@ -314,7 +316,7 @@ class Fast:
         self.others = 0
         self._other = other
 
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    def post(self, url: str, body: bytes, headers: dict[str, str], *, tenant: str) -> Answer:
         if "good" in url:
             self.good_at.append(time.monotonic())
             return Answer(200)
@@ -411,14 +413,14 @@ def test_the_end_of_a_job_goes_on_for_others_while_a_dead_endpoint_is_waited_for
 
     bad, good = setup.hook("/dead"), setup.hook("/good")
     for _ in range(20):
-        setup.services.webhooks.ping(setup.principal, bad)
+        setup.services.webhook_deliveries.ping(setup.principal, bad)
     poster = Fast(dead)
     job = threading.Thread(target=setup.run, args=(poster,), kwargs={"work_s": 0.3})
     job.start()
     try:
         time.sleep(1.5)  # far beyond the time to work
         for count in range(1, 4):
-            setup.services.webhooks.ping(setup.principal, good)
+            setup.services.webhook_deliveries.ping(setup.principal, good)
             deadline = time.monotonic() + 10
             while len(poster.good_at) < count:
                 assert time.monotonic() < deadline
@@ -440,14 +442,14 @@ def test_slow_endpoints_of_an_organization_leave_threads_to_its_quick_one(setup:
 
     poster = Fast(slow)
     good = setup.hook("/good")
-    setup.services.webhooks.ping(setup.principal, good)
+    setup.services.webhook_deliveries.ping(setup.principal, good)
     setup.run(poster)  # an endpoint that was quick before is known to be
     for number in range(16):
         webhook_id = setup.hook(f"/slow{number}", events=(WebhookEvent.APP_DELETED,))
         for _ in range(4):
-            setup.services.webhooks.ping(setup.principal, webhook_id)
+            setup.services.webhook_deliveries.ping(setup.principal, webhook_id)
     for _ in range(30):
-        setup.services.webhooks.ping(setup.principal, good)
+        setup.services.webhook_deliveries.ping(setup.principal, good)
     job = threading.Thread(target=setup.run, args=(poster, 16))
     job.start()
     try:
@@ -466,24 +468,24 @@ def test_retry_after_is_asked_for_the_whole_endpoint_until_its_owner_changes_it(
 ) -> None:
     busy = setup.hook("/busy")
     for _ in range(20):
-        setup.services.webhooks.ping(setup.principal, busy)
+        setup.services.webhook_deliveries.ping(setup.principal, busy)
     poster = Fast(lambda: Answer(429, {"retry-after": "3600"}))
     setup.run(poster)
     begun = poster.others
     assert begun <= 2
     setup.clock.advance(3_500)
-    setup.services.webhooks.ping(setup.principal, busy)
+    setup.services.webhook_deliveries.ping(setup.principal, busy)
     setup.run(poster)
     assert poster.others == begun
     setup.clock.advance(101)
     setup.run(Fast(lambda: Answer(200)))
     assert {each.status for each in setup.deliveries(busy)} == {Status.DELIVERED}
-    setup.services.webhooks.ping(setup.principal, busy)
+    setup.services.webhook_deliveries.ping(setup.principal, busy)
     setup.run(poster)
     setup.services.webhooks.update(setup.principal, busy, WebhookChanges(description="x"))
     setup.clock.advance(600)
     last = Fast(lambda: Answer(200))
-    setup.services.webhooks.ping(setup.principal, busy)
+    setup.services.webhook_deliveries.ping(setup.principal, busy)
     setup.run(last)
     assert last.others >= 1
 
@@ -491,13 +493,13 @@ def test_retry_after_is_asked_for_the_whole_endpoint_until_its_owner_changes_it(
 def test_failures_of_long_ago_do_not_count_towards_five_days(setup: Setup) -> None:
     webhook_id = setup.hook("/bad")
     poster = Fast(lambda: Answer(500))
-    setup.services.webhooks.ping(setup.principal, webhook_id)
+    setup.services.webhook_deliveries.ping(setup.principal, webhook_id)
     for wait in (*RETRY_DELAYS, RETRY_DELAYS[0]):
         setup.run(poster)
         setup.clock.advance(wait.total_seconds() * 1.2)
     assert setup.deliveries(webhook_id)[0].status is Status.FAILED
     setup.clock.advance(20 * DAY_S)
-    setup.services.webhooks.ping(setup.principal, webhook_id)
+    setup.services.webhook_deliveries.ping(setup.principal, webhook_id)
     setup.run(poster)
     assert setup.services.webhooks.get(setup.principal, webhook_id).webhook.disabled is None
 
@@ -511,7 +513,7 @@ def test_each_replaced_secret_signs_for_a_day(setup: Setup) -> None:
     ]
     with pytest.raises(ConflictError, match="5 secrets sign already"):
         setup.services.webhooks.rotate_secret(setup.principal, webhook_id)
-    setup.services.webhooks.ping(setup.principal, webhook_id)
+    setup.services.webhook_deliveries.ping(setup.principal, webhook_id)
     setup.deliver()
     [got] = setup.receiver.at("/hook")
     for secret in held:
@@ -547,7 +549,7 @@ def test_what_happened_before_a_change_is_told_by_the_old_filter(setup: Setup) -
 def test_what_waits_stays_in_the_log_longer_than_what_is_settled(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("codepush.store.deliveries", "codepush.services.webhooks"):
+    for module in ("codepush.store.deliveries", "codepush.services.webhook_deliveries"):
         monkeypatch.setattr(f"{module}.MAX_LOG", 6)
     webhook_id = setup.hook("/hook")
     began_ms = setup.clock.now_ms
@@ -560,9 +562,91 @@ def test_what_waits_stays_in_the_log_longer_than_what_is_settled(
     for number in range(3, 5):
         setup.services.apps.create(setup.principal, f"Late{number}", deployments=())
     with pytest.raises(InvalidParameterError, match="have no room"):
-        setup.services.webhooks.replay(setup.principal, webhook_id, began_ms, began_ms + 1_000)
+        setup.services.webhook_deliveries.replay(
+            setup.principal, webhook_id, began_ms, began_ms + 1_000
+        )
     statuses = [each.status for each in setup.deliveries(webhook_id)]
     assert statuses == [Status.DELIVERED] + [Status.WAITING] * 5
     setup.deliver()
     told = [each.json["app"] for each in setup.receiver.at("/hook")]
     assert sorted(told) == [*(f"App{n}" for n in range(3)), *(f"Late{n}" for n in range(5))]
+
+
+def test_a_redelivery_that_is_asked_for_during_an_attempt_is_made(setup: Setup) -> None:
+    webhook_id = setup.hook("/hook")
+    asked: list[str] = []
+
+    def asking() -> Answer:
+        if not asked:
+            [delivery] = setup.deliveries(webhook_id)
+            asked.append(delivery.id)
+            setup.services.webhook_deliveries.redeliver(setup.principal, webhook_id, delivery.id)
+        return Answer(200)
+
+    setup.create_apps(1)
+    poster = Fast(asking)
+    setup.run(poster)
+    [delivery] = setup.deliveries(webhook_id)
+    assert (poster.others, delivery.attempt_count) == (2, 2)
+    assert (delivery.status, delivery.next_at_ms) == (Status.DELIVERED, None)
+    setup.run(poster)
+    assert poster.others == 2
+
+
+def test_a_worker_whose_webhook_somebody_else_took_begins_nothing_more(setup: Setup) -> None:
+    webhook_id = setup.hook("/hook")
+    for _ in range(30):
+        setup.services.webhook_deliveries.ping(setup.principal, webhook_id)
+    stores, organization_id = setup.services.stores, setup.principal.organization_id
+    identifier = stores.webhooks.list_of(organization_id)[0].id
+
+    def stalling() -> Answer:
+        """As if the store had not answered for longer than a lease, and another worker came."""
+        setup.clock.advance(21)
+        now_ms = setup.clock.now_ms
+        claim = stores.deliveries.claim
+        held = {"now_ms": now_ms, "until_ms": now_ms + 20_000, "count": 1}
+        assert claim(organization_id, identifier, "another", **held)
+        time.sleep(0.3)  # longer than between two looks at what is held
+        return Answer(200)
+
+    poster = Fast(stalling)
+    setup.run(poster)
+    assert poster.others <= 2
+    assert sum(each.status is Status.WAITING for each in setup.deliveries(webhook_id)) >= 28
+
+
+def test_what_deliveries_told_leaves_with_the_last_of_them(
+    setup: Setup, redis: StoreClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codepush.store.deliveries.MAX_LOG", 6)
+    first, second = setup.hook("/first"), setup.hook("/second")
+
+    def kept() -> int:
+        return len(list(redis.scan_iter("*:notice:*")))
+
+    setup.create_apps(10)
+    setup.deliver()
+    assert len(setup.deliveries(first)) == len(setup.deliveries(second)) == 6
+    assert kept() == 6
+    setup.services.webhooks.delete(setup.principal, first)
+    assert kept() == 6
+    assert {each.status for each in setup.deliveries(second)} == {Status.DELIVERED}
+    setup.services.webhooks.delete(setup.principal, second)
+    assert kept() == 0
+
+
+def test_much_that_happened_is_handed_on_in_steps(setup: Setup) -> None:
+    hooks = [setup.hook(f"/{number}") for number in range(50)]
+    setup.create_apps(10)
+    stores, organization_id = setup.services.stores, setup.principal.organization_id
+    handing_on = HandingOn(stores, setup.clock)
+    steps = 1
+    while not handing_on.step(organization_id):
+        steps += 1
+        found = stores.delivery_log.newest(
+            organization_id, WebhookId(hooks[0]), after=None, count=99
+        )
+        assert len(found) <= 4 * steps
+    assert steps == 3
+    assert [len(setup.deliveries(each)) for each in hooks] == [10] * 50

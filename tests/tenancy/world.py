@@ -127,7 +127,7 @@ class World:
         wanted = WebhookChanges(url="https://example.com/hook")
         shown, _ = self._services.webhooks.create(owner, wanted)
         self.webhook_id = shown.webhook.id
-        self.delivery_id = self._services.webhooks.ping(owner, self.webhook_id).id
+        self.delivery_id = self._services.webhook_deliveries.ping(owner, self.webhook_id).id
         self.token_names["maker"] = {MAKER_ELSEWHERE, "for Makers"}
         self._add_tokens("maker", self._services.tokens.authenticate(self.tokens[MAKER_ELSEWHERE]))
 

@@ -109,7 +109,7 @@ def disable_webhook(webhook_id: str) -> dict[str, Any]:
 )
 def ping_webhook(webhook_id: str) -> dict[str, Any]:
     """Send the event `ping` to a webhook, to see whether it works."""
-    return {"delivery": services().webhooks.ping(principal(), webhook_id)}
+    return {"delivery": services().webhook_deliveries.ping(principal(), webhook_id)}
 
 
 @blueprint.serves("POST", f"{_ONE}/rotate-secret", NewSecretSchema, errors=(409,))
@@ -132,7 +132,7 @@ def list_deliveries(page: Page, webhook_id: str) -> dict[str, Any]:
             after = (created_at_ms, place)
         case _:
             raise bad_cursor()
-    found = services().webhooks.deliveries(
+    found = services().webhook_deliveries.list_of(
         principal(), webhook_id, after=after, count=page.limit + 1
     )
     return page.answer("deliveries", found, lambda each: (each.created_at_ms, each.place))
@@ -141,14 +141,16 @@ def list_deliveries(page: Page, webhook_id: str) -> dict[str, Any]:
 @blueprint.serves("GET", _DELIVERY, DeliveryDetailsSchema)
 def get_delivery(webhook_id: str, delivery_id: str) -> dict[str, Any]:
     """Read a delivery with its attempts, and the newest request and response."""
-    webhook, delivery = services().webhooks.delivery(principal(), webhook_id, delivery_id)
+    webhook, delivery = services().webhook_deliveries.get(principal(), webhook_id, delivery_id)
     return {"webhook": webhook, "delivery": delivery}
 
 
 @blueprint.serves("POST", f"{_DELIVERY}/redeliver", DeliveryAnswerSchema, errors=(409,))
 def redeliver_delivery(webhook_id: str, delivery_id: str) -> dict[str, Any]:
     """Send a delivery again, under the same `webhook-id`, with all its retries."""
-    return {"delivery": services().webhooks.redeliver(principal(), webhook_id, delivery_id)}
+    return {
+        "delivery": services().webhook_deliveries.redeliver(principal(), webhook_id, delivery_id)
+    }
 
 
 @blueprint.serves("POST", f"{_ONE}/replay", ReplayedSchema, body=ReplaySchema, errors=(409,))
@@ -157,5 +159,7 @@ def replay_webhook(body: dict[str, Any], webhook_id: str) -> dict[str, Any]:
 
     Also what was never sent, because the webhook was disabled or not there yet.
     """
-    queued = services().webhooks.replay(principal(), webhook_id, body["since"], body["until"])
+    queued = services().webhook_deliveries.replay(
+        principal(), webhook_id, body["since"], body["until"]
+    )
     return {"queued": queued}

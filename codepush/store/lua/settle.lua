@@ -4,7 +4,8 @@
 --       newest attempt only, status, attempts since it was queued, time of the next or '', now in ms,
 --       '1' for a success, '1' to disable at once, ms of failing after which to disable, reason,
 --       event, attempts to keep, ms that it took,
---       ms without an attempt after which failing begins anew, until when to leave it alone or 0.
+--       ms without an attempt after which failing begins anew, until when to leave it alone or 0,
+--       how often it was put into the queue again before this attempt.
 -- Returns 0 where another worker noted this attempt or the delivery is gone, 2 where the webhook was
 -- disabled by this, else 1.
 local before = redis.call('HGET', KEYS[3], 'attempts')
@@ -14,13 +15,16 @@ if not before then
 end
 if before ~= ARGV[3] then return 0 end
 local number = tonumber(before) + 1
-redis.call('HSET', KEYS[3], 'attempts', number, 'attempt:' .. number, ARGV[4], 'last', ARGV[5],
-  'status', ARGV[6], 'stage', ARGV[7], 'next_at_ms', ARGV[8])
+redis.call('HSET', KEYS[3], 'attempts', number, 'attempt:' .. number, ARGV[4], 'last', ARGV[5])
 redis.call('HDEL', KEYS[3], 'attempt:' .. (number - tonumber(ARGV[15])))
-if ARGV[8] == '' then
-  redis.call('ZREM', KEYS[2], ARGV[2])
-else
-  redis.call('ZADD', KEYS[2], 'XX', ARGV[8], ARGV[2])
+-- Who asked for it again while this attempt was being made gets one more.
+if (redis.call('HGET', KEYS[3], 'asked') or '0') == ARGV[19] then
+  redis.call('HSET', KEYS[3], 'status', ARGV[6], 'stage', ARGV[7], 'next_at_ms', ARGV[8])
+  if ARGV[8] == '' then
+    redis.call('ZREM', KEYS[2], ARGV[2])
+  else
+    redis.call('ZADD', KEYS[2], 'XX', ARGV[8], ARGV[2])
+  end
 end
 if redis.call('HGET', KEYS[1], 'disabled') ~= '' then return 1 end
 redis.call('HSET', KEYS[1], 'took_ms', ARGV[16])

@@ -65,6 +65,10 @@ def steps() -> list[Step]:
             "collaborator.removed",
             lambda c: c.delete("/apps/App/collaborators/bob@example.com"),
         ),
+        (
+            "collaborator.added",
+            lambda c: c.post("/apps/App/collaborators", {"email": "bob@example.com"}),
+        ),
         ("app.renamed", lambda c: c.patch("/apps/App", {"name": "Other"})),
         (
             "app.transferred",

@@ -1,12 +1,14 @@
 """Webhooks as their owners manage them. Deliveries themselves: tests/services, tests/server."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from codepush.app import create_app
 from codepush.services.container import Services
 from codepush.settings import Settings
+from codepush.store.bell import Bell
 from codepush.store.connection import StoreClient
 from tests.api.v1.client import SeedClient
 from tests.conftest import FakeClock
@@ -71,6 +73,16 @@ def test_the_url_of_a_chat_is_its_secret(seed: SeedClient, form: str) -> None:
     assert "url" in seed.refused(409, "POST", f"{path}/rotate-secret")["message"]
     seed.refused(400, "PATCH", path, {"format": "standard"})
     assert "secret" not in str(seed.entries())
+
+
+def test_the_url_of_a_chat_is_not_shown_by_making_it_a_standard_one(seed: SeedClient) -> None:
+    path = make(seed)
+    chat = {"url": "https://chat.example.com/T0/secret", "format": "slack"}
+    assert seed.patch(path, chat)["webhook"]["url"] == "https://chat.example.com/…"
+    error = seed.refused(400, "PATCH", path, {"format": "standard"})
+    assert error["details"]["parameter"] == "url"
+    back = seed.patch(path, {"format": "standard", "url": URL})["webhook"]
+    assert (back["format"], back["url"]) == ("standard", URL)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +154,58 @@ def test_a_time_that_cannot_be_replayed_is_refused(
     assert error["details"]["parameter"] == parameter
 
 
+def test_replay_goes_as_far_back_as_events_are_kept(
+    settings: Settings, seed: SeedClient, clock: FakeClock
+) -> None:
+    app = create_app(replace(settings, audit_lifetime=timedelta(days=7)), clock)
+    client = SeedClient(app, seed.token)
+    path = make(client)
+    clock.advance(8 * 86_400)
+    error = client.refused(400, "POST", f"{path}/replay", SPAN)
+    assert (error["details"]["parameter"], "7 days" in error["message"]) == ("since", True)
+
+
+def test_whoever_comes_or_goes_with_an_app_is_told(seed: SeedClient, bob: SeedClient) -> None:
+    path = make(seed, events=["collaborator.added", "collaborator.removed"])
+    dev = seed.another("dev@example.com", "Acme")
+    for name in ("Theirs", "Mine", "Shared"):
+        (dev if name == "Theirs" else seed).add_app(name)
+    seed.post("/apps/Shared/collaborators", {"email": bob.email})
+    for name in ("Mine", "Shared"):
+        seed.post(f"/apps/{name}/transfer", {"email": bob.email}, 200)
+    seed.delete(f"/organizations/Acme/members/{dev.email}")
+    told = [
+        seed.get(f"{path}/deliveries/{each['id']}")["payload"]
+        for each in seed.get(f"{path}/deliveries")["deliveries"]
+    ]
+    assert [(each["event"], each["app"], each["collaborator"]["email"]) for each in told][::-1] == [
+        ("collaborator.added", "Shared", bob.email),
+        ("collaborator.added", "Mine", bob.email),
+        ("collaborator.removed", "Theirs", dev.email),
+        ("collaborator.added", "Theirs", seed.email),
+    ]
+
+
+def commands(redis: StoreClient) -> int:
+    return int(redis.info("stats")["total_commands_processed"])
+
+
+def test_a_release_asks_the_store_for_nothing_more_where_there_are_webhooks(
+    seed: SeedClient, bob: SeedClient, redis: StoreClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bell, "ring", lambda *_: None)  # which it does not wait for
+    for _ in range(100):
+        make(seed)
+    counted = []
+    for client in (bob, seed):
+        client.add_app("App")
+        client.release()  # the first loads scripts and snapshots
+        before = commands(redis)
+        client.release(b"another")
+        counted.append(commands(redis) - before)
+    assert counted[0] == counted[1]
+
+
 def test_deliveries_come_in_pages_and_are_sent_again(seed: SeedClient) -> None:
     path = make(seed)
     made = [seed.post(f"{path}/ping")["delivery"]["id"] for _ in range(5)]
@@ -181,13 +245,13 @@ def test_old_deliveries_leave_and_secrets_follow_the_newest_key(
     path = make(seed)
     seed.post(f"{path}/ping")
     clock.advance(31 * 86_400)
-    services.webhooks.keep_up_all()
+    services.webhook_upkeep.keep_all()
     assert events(seed, path) == []
     new = "another key that is long enough for everybody"
     both = create_app(replace(settings, secret_keys=(new, *settings.secret_keys)), clock)
-    both.extensions["codepush"].webhooks.keep_up_all()
+    both.extensions["codepush"].webhook_upkeep.keep_all()
     alone = create_app(replace(settings, secret_keys=(new,)), clock)
-    [shown] = alone.extensions["codepush"].webhooks._show(
+    [shown] = alone.extensions["codepush"].webhooks._manageable.show(
         services.stores.webhooks.list_of(services.stores.agenda.all()[0])
     )
     assert shown.url == URL

@@ -24,7 +24,10 @@ class NoticeSourceSchema(AnswerSchema):
 
 
 class NoticeChangesSchema(AnswerSchema):
-    """Fields of a release that changed: `appVersion`, `description`, `isMandatory` and so on."""
+    """Fields of a release that changed: `appVersion`, `description`, `isMandatory` and so on.
+
+    Texts are cut to 200 characters.
+    """
 
     before = fields.Dict(keys=fields.String(), metadata=about("As they were.", {"rollout": 25}))
     after = fields.Dict(keys=fields.String(), metadata=about("As they are.", {"rollout": 50}))

@@ -18,7 +18,7 @@ from codepush.domain.webhook_events import SUBSCRIBABLE, WebhookEvent
 from codepush.domain.webhook_formats import render
 from codepush.domain.webhooks import Attempt, Delivery, Format, Status
 from codepush.net.urls import MAX_URL
-from codepush.services.webhooks import ShownWebhook
+from codepush.services.webhook_access import ShownWebhook
 
 _MAX_DESCRIPTION = 200
 _URL = "https://ci.example.com/hooks/codepush"
