@@ -5,6 +5,7 @@ at least 128 random bits in the alphabet ``[A-Za-z0-9_-]`` and nothing about its
 """
 
 import hashlib
+import re
 import secrets
 from typing import NewType
 
@@ -27,6 +28,11 @@ DeliveryId = NewType("DeliveryId", str)
 def new_id() -> str:
     """Return 128 random bits as 22 characters of ``[A-Za-z0-9_-]``."""
     return secrets.token_urlsafe(16)
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text may be an id: only such a one may become part of a key."""
+    return re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text) is not None
 
 
 def new_secret() -> str:

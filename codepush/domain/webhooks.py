@@ -123,6 +123,7 @@ class Attempt:
         status: Of the answer, or None where there was none.
         error: Why there was none, or "".
         headers: That were sent.
+        format: Of the body that was sent.
         answer: First 4 KB of the answer's body, as text.
         answer_headers: Of the answer.
     """
@@ -132,6 +133,7 @@ class Attempt:
     status: int | None = None
     error: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    format: Format = Format.STANDARD
     answer: str = ""
     answer_headers: Mapping[str, str] = field(default_factory=dict)
 

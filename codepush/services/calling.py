@@ -135,6 +135,7 @@ class Calling:
             status=answer.status if answer else None,
             error=error,
             headers=headers,
+            format=webhook.format,
             answer=answer.body.decode("utf-8", "replace") if answer else "",
             answer_headers={
                 name: answer.headers[name][:_MAX_HEADER]

@@ -14,9 +14,10 @@ are slow, goes on with the others until those have ended, and so has moments to 
 import contextlib
 import logging
 import queue
+import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ from codepush.domain.webhooks import Delivery, Webhook
 from codepush.services.calling import Calling, Done
 from codepush.services.clock import Clock
 from codepush.services.handing_on import HandingOn
-from codepush.services.sharing import FIRST_AT_ONCE, Hand, Shares
+from codepush.services.sharing import FIRST_AT_ONCE, Hand, Shares, may_hold
 from codepush.store.connection import STORE_ERRORS
 from codepush.store.stores import Stores
 
@@ -38,7 +39,8 @@ HELD_MS = 20_000
 _RENEW_S = 5.0
 _FETCHED = 50
 _ENOUGH = 10
-_MAX_HANDS = 500
+_CROWDED_MS = 500
+"""Until those are looked at again that there was no place for."""
 _PAUSE_S = 0.02
 _LONGEST_END_S = 60.0
 """For the end of a job, where ever new endpoints turn out to be slow."""
@@ -79,6 +81,7 @@ class Delivering:
         self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
         self._running = 0
         self._renewed_at = 0.0
+        self._crowded_at = -_RENEW_S
 
     def run(
         self,
@@ -128,7 +131,7 @@ class Delivering:
         """Look at organizations that are due, and take their webhooks that are."""
         until = time.monotonic() + _LOOK_S
         for organization_id in self._stores.agenda.due(self._clock()):
-            if len(self._hands) >= _MAX_HANDS or time.monotonic() > until:
+            if time.monotonic() > until:
                 return
             self._stores.agenda.begin(organization_id, self._clock())
             try:
@@ -142,24 +145,24 @@ class Delivering:
     def _look_at(self, organization_id: OrganizationId) -> None:
         is_behind = not self._handing_on.step(organization_id)
         now_ms = self._clock()
-        for webhook_id in self._stores.deliveries.due_webhooks(organization_id, now_ms):
-            key = (organization_id, webhook_id)
-            if key not in self._hands:
-                self._take(key)
-            else:
-                self._claim(key, 0)  # no need to look again for what it will fetch anyway
+        due = self._stores.deliveries.due_webhooks(organization_id, now_ms)
+        new = [each for each in due if (organization_id, each) not in self._hands]
+        for each in set(due).difference(new):
+            self._claim((organization_id, each), 0)  # what is due is fetched anyway
+        have_places = self._take(organization_id, new)
         if is_behind:
             self._stores.agenda.bring_forward(organization_id, now_ms)
+        elif not have_places:
+            self._stores.agenda.bring_forward(organization_id, now_ms + _CROWDED_MS)
         else:
             self._say_when(organization_id)
 
-    def _take(self, key: Key) -> None:
-        try:
-            webhook = self._stores.webhooks.get(*key)
-        except NotFoundError:
-            webhook = None
-        deliveries = self._claim(key, _FETCHED)
-        if webhook and deliveries:
+    def _take(self, organization_id: OrganizationId, wanted: Sequence[WebhookId]) -> bool:
+        """Take those webhooks that there are places for; tells whether that was all."""
+        have_places = True
+        webhooks = self._stores.webhooks.get_many(organization_id, wanted) if wanted else []
+        random.shuffle(webhooks)  # so that each has its turn where there are too few places
+        for webhook in webhooks:
             is_failing = webhook.failing_since_ms is not None
             hand = Hand(
                 webhook,
@@ -167,11 +170,19 @@ class Delivering:
                 is_failing=is_failing,
                 took_ms=webhook.took_ms,
             )
-            hand.waiting.update((each.id, each) for each in deliveries)
-            hand.filled_at = time.monotonic()
-            self._hands[key] = hand
-        else:
-            self._stores.deliveries.let_go(*key, self._holder)
+            if not may_hold(hand, self._hands.values(), self._threads):
+                have_places = False
+                self._crowded_at = time.monotonic()
+                continue
+            key = (organization_id, webhook.id)
+            deliveries = self._claim(key, _FETCHED)
+            if deliveries:
+                hand.waiting.update((each.id, each) for each in deliveries)
+                hand.filled_at = time.monotonic()
+                self._hands[key] = hand
+            else:
+                self._stores.deliveries.let_go(*key, self._holder)
+        return have_places
 
     def _claim(self, key: Key, count: int) -> list[Delivery]:
         """Hold a webhook longer, and return what is due; where it is somebody else's, leave it."""
@@ -256,6 +267,9 @@ class Delivering:
                 if not hand.running:
                     del self._hands[key]
                 continue
+            if hand.is_used and hand.is_slow and not hand.running and self._is_crowded():
+                self._let_go(key)
+                continue
             if len(hand.waiting) >= _ENOUGH or (
                 (hand.running or hand.waiting) and now - hand.filled_at < _REFILL_S
             ):
@@ -266,6 +280,9 @@ class Delivering:
             hand.waiting.update((each.id, each) for each in self._claim(key, _FETCHED))
             if not hand.waiting and not hand.running:
                 self._let_go(key)
+
+    def _is_crowded(self) -> bool:
+        return time.monotonic() - self._crowded_at < 2 * _CROWDED_MS / 1_000
 
     def _renew(self) -> None:
         if time.monotonic() - self._renewed_at >= _RENEW_S:

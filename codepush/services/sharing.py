@@ -14,6 +14,10 @@ QUICK_MS = 1_000
 """An endpoint that took its last delivery within this time is quick."""
 
 
+MAX_HANDS = 500
+"""Webhooks that one process holds at one time."""
+
+
 @dataclass(slots=True)
 class Hand:
     """A webhook that this process holds, and what it knows to be due for it.
@@ -21,6 +25,7 @@ class Hand:
     Attributes:
         is_failing: Whether its newest attempt failed.
         took_ms: How long that took; None where there was none yet.
+        is_used: Whether an attempt was made since it is held.
         is_lost: Whether it is somebody else's by now, or an attempt could not be noted: nothing
             more is begun, and it is not held on to.
     """
@@ -31,6 +36,7 @@ class Hand:
     at_once: int = FIRST_AT_ONCE
     is_failing: bool = False
     took_ms: int | None = None
+    is_used: bool = False
     is_lost: bool = False
     filled_at: float = 0.0
 
@@ -62,6 +68,7 @@ class Hand:
 
     def note(self, *, is_success: bool, took_ms: int) -> None:
         """Take in how an attempt went."""
+        self.is_used = True
         self.is_failing = not is_success
         self.took_ms = took_ms
         self.at_once = min(self.at_once * 2, MAX_AT_ONCE) if is_success else 1
@@ -110,3 +117,19 @@ class Shares:
 
     def _part(self, part: int) -> int:
         return max(1, self._threads // part)
+
+
+def may_hold(hand: Hand, held: Iterable[Hand], threads: int) -> bool:
+    """Return whether one more webhook may be held, given those that are.
+
+    Those that are not quick keep their place for long: so they have half of the places, and no
+    organization more than are enough to use its share of the threads.
+    """
+    others = list(held)
+    if len(others) >= MAX_HANDS:
+        return False
+    waited_for = [each.webhook.organization_id for each in others if not each.is_quick]
+    return hand.is_quick or (
+        len(waited_for) < MAX_HANDS // 2
+        and waited_for.count(hand.webhook.organization_id) < max(1, threads // 2)
+    )

@@ -211,7 +211,9 @@ class Webhooks:
     def _changed(self, principal: Principal, found: Webhook, wanted: WebhookChanges) -> Webhook:
         changed = found
         if wanted.url is not None:
-            changed = replace(changed, url=self._vault.encrypt(self._urls.check(wanted.url)))
+            url = self._vault.encrypt(self._urls.check(wanted.url))
+            # Nothing is known of the new endpoint, good or bad.
+            changed = replace(changed, url=url, failing_since_ms=None, took_ms=None)
         if wanted.format is not None:
             changed = replace(changed, format=wanted.format)
         if wanted.description is not None:

@@ -218,6 +218,7 @@ class DeliveryStore:
         }
         newest = {
             "headers": attempt.headers,
+            "format": attempt.format,
             "answer": attempt.answer,
             "answer_headers": attempt.answer_headers,
         }

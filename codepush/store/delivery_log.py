@@ -6,14 +6,15 @@ leaves its log, or else until it is too old.
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from codepush.domain.errors import NotFoundError
-from codepush.domain.ids import DeliveryId, OrganizationId, WebhookId
+from codepush.domain.ids import DeliveryId, OrganizationId, WebhookId, is_id
 from codepush.domain.webhook_events import Notice, WebhookEvent
-from codepush.domain.webhooks import Attempt, Delivery, Status
+from codepush.domain.webhooks import Attempt, Delivery, Format, Status
 from codepush.store import keys
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
@@ -60,7 +61,8 @@ class DeliveryLog:
         Raises:
             NotFoundError: There is none of that id, or not any more.
         """
-        found = self.get_many(organization_id, webhook_id, [delivery_id])
+        wanted = [delivery_id] if is_id(delivery_id) else []
+        found = self.get_many(organization_id, webhook_id, wanted)
         if delivery_id not in found:
             raise NotFoundError("There is no such delivery. Deliveries are kept for 30 days.")
         return found[delivery_id]
@@ -156,8 +158,9 @@ def _decode(
         if f"attempt:{number}" in record
     ]
     if attempts:
-        newest = orjson.loads(record[f"attempt:{total}"]) | orjson.loads(record["last"])
-        attempts[-1] = Attempt(**newest)
+        newest = orjson.loads(record["last"])
+        newest["format"] = Format(newest["format"])
+        attempts[-1] = replace(attempts[-1], **newest)
     return Delivery(
         id=delivery_id,
         webhook_id=webhook_id,

@@ -1,13 +1,13 @@
 """Webhooks: the subscriptions of organizations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from codepush.domain.errors import ConflictError, NotFoundError
 from codepush.domain.events import Event, encode_event
-from codepush.domain.ids import AppId, OrganizationId, WebhookId
+from codepush.domain.ids import AppId, OrganizationId, WebhookId, is_id
 from codepush.domain.webhook_events import WebhookEvent
 from codepush.domain.webhooks import Disabled, Format, Webhook
 from codepush.store import keys
@@ -59,6 +59,10 @@ class WebhookStore:
     def list_of(self, organization_id: OrganizationId) -> list[Webhook]:
         """Return all webhooks of an organization, oldest first."""
         ids = [WebhookId(text) for text in self._client.smembers(keys.webhooks(organization_id))]
+        return self.get_many(organization_id, ids)
+
+    def get_many(self, organization_id: OrganizationId, ids: Sequence[WebhookId]) -> list[Webhook]:
+        """Return those webhooks that are there, oldest first."""
         pipe = self._client.pipeline(transaction=False)
         for each in ids:
             pipe.hgetall(keys.webhook(organization_id, each))
@@ -76,6 +80,8 @@ class WebhookStore:
         Raises:
             NotFoundError: The organization has none of that id.
         """
+        if not is_id(webhook_id):
+            raise _gone()
         record = self._client.hgetall(keys.webhook(organization_id, webhook_id))
         if not record:
             raise _gone()

@@ -10,11 +10,12 @@ import pytest
 from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
+from codepush.api.v1.schemas.webhooks import DeliveryDetailsSchema
 from codepush.domain.errors import ConflictError, InvalidParameterError
 from codepush.domain.ids import WebhookId
 from codepush.domain.models import Principal
 from codepush.domain.webhook_events import WebhookEvent
-from codepush.domain.webhooks import RETRY_DELAYS, Delivery, Disabled, Status
+from codepush.domain.webhooks import RETRY_DELAYS, Delivery, Disabled, Format, Status
 from codepush.net.addresses import AddressRules
 from codepush.net.client import Answer, Client
 from codepush.net.urls import UrlRules
@@ -650,3 +651,82 @@ def test_much_that_happened_is_handed_on_in_steps(setup: Setup) -> None:
         assert len(found) <= 4 * steps
     assert steps == 3
     assert [len(setup.deliveries(each)) for each in hooks] == [10] * 50
+
+
+def test_many_dead_endpoints_take_no_place_from_another_and_each_has_its_turn(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than a process holds, each with much that waits."""
+    monkeypatch.setattr("codepush.services.sharing.MAX_HANDS", 8)
+    called: set[str] = set()
+    released = threading.Event()
+    good_at: list[bool] = []
+
+    class Dead:
+        def post(self, url: str, body: bytes, headers: dict[str, str], *, tenant: str) -> Answer:
+            if "good" in url:
+                good_at.append(released.is_set())
+                return Answer(200)
+            called.add(url)
+            released.wait(30)
+            return Answer(500)
+
+    good = setup.hook("/good")
+    setup.services.webhook_deliveries.ping(setup.principal, good)
+    setup.run(Dead())  # so it is known to be quick
+    for number in range(20):
+        webhook_id = setup.hook(f"/dead{number}")
+        for _ in range(3):
+            setup.services.webhook_deliveries.ping(setup.principal, webhook_id)
+    job = threading.Thread(target=setup.run, args=(Dead(),))
+    job.start()
+    try:
+        deadline = time.monotonic() + 20
+        while not called:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        setup.services.webhook_deliveries.ping(setup.principal, good)
+        while len(good_at) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        released.set()
+        job.join(60)
+    assert good_at == [False, False]
+    assert len(called) == 20
+
+
+def test_another_url_is_another_endpoint(setup: Setup) -> None:
+    webhook_id = setup.hook("/hook")
+    setup.receiver.answers["/hook"] = answers.status(500)
+    setup.create_apps(1)
+    setup.deliver()
+    assert setup.services.webhooks.get(setup.principal, webhook_id).webhook.failing_since_ms
+    url = f"{setup.receiver.url}/other"
+    setup.services.webhooks.update(setup.principal, webhook_id, WebhookChanges(url=url))
+    shown = setup.services.webhooks.get(setup.principal, webhook_id).webhook
+    assert (shown.failing_since_ms, shown.took_ms) == (None, None)
+    setup.clock.advance(6)
+    setup.deliver()
+    assert [len(setup.receiver.at(path)) for path in ("/hook", "/other")] == [1, 1]
+    assert [each.status for each in setup.deliveries(webhook_id)] == [Status.DELIVERED]
+
+
+def test_the_log_shows_the_body_that_was_sent(setup: Setup) -> None:
+    webhook_id = setup.hook("/hook")
+    setup.create_apps(1)
+    setup.deliver()
+    chat = WebhookChanges(url=f"{setup.receiver.url}/chat", format=Format.SLACK)
+    setup.services.webhooks.update(setup.principal, webhook_id, chat)
+    [sent] = setup.receiver.at("/hook")
+    [delivery] = setup.deliveries(webhook_id)
+    shown = DeliveryDetailsSchema().dump(
+        {
+            "webhook": setup.services.webhooks.get(setup.principal, webhook_id),
+            "delivery": delivery,
+        }
+    )
+    assert shown["request"]["body"].encode() == sent.body
+    assert {name: sent.headers[name.lower()] for name in shown["request"]["headers"]} == (
+        shown["request"]["headers"]
+    )

@@ -255,3 +255,50 @@ def test_old_deliveries_leave_and_secrets_follow_the_newest_key(
         services.stores.webhooks.list_of(services.stores.agenda.all()[0])
     )
     assert shown.url == URL
+
+
+@pytest.mark.parametrize("part", [":queue", ":log", ":d:{}", "}}", "%00", "x" * 500])
+def test_what_is_no_id_names_nothing(seed: SeedClient, part: str) -> None:
+    path = make(seed)
+    delivery_id = seed.post(f"{path}/ping")["delivery"]["id"]
+    other = path + part.format(delivery_id)
+    for method, rest in (
+        ("GET", ""),
+        ("PATCH", ""),
+        ("DELETE", ""),
+        ("POST", "/ping"),
+        ("POST", "/rotate-secret"),
+        ("GET", "/deliveries"),
+    ):
+        seed.refused(404, method, other + rest, {} if method == "PATCH" else None)
+    seed.refused(404, "GET", f"{path}/deliveries/{delivery_id}{part}")
+    seed.refused(404, "GET", f"{path}/deliveries/:{delivery_id}")
+
+
+def test_every_real_body_is_as_its_schema_says(seed: SeedClient, bob: SeedClient) -> None:
+    described = seed.contract.document
+    path = make(seed)
+    seed.add_app("App")
+    seed.release(rollout=10)
+    release = "/apps/App/deployments/Staging/releases/v1"
+    changes = {"rollout": 50, "description": "More", "isMandatory": True, "appVersion": "1.0.*"}
+    seed.patch(release, changes)
+    seed.patch(release, {"rollout": 100, "isDisabled": True})
+    seed.patch(release, {"isDisabled": False})
+    seed.post("/apps/App/deployments/Staging/promote", {"to": "Production"})
+    seed.release(b"second", appVersion="1.0.*")
+    seed.post("/apps/App/deployments/Staging/rollback")
+    seed.delete("/apps/App/deployments/Staging/releases")
+    seed.post("/apps/App/collaborators", {"email": bob.email})
+    seed.delete(f"/apps/App/collaborators/{bob.email}")
+    seed.delete("/apps/App")
+    seed.post(f"{path}/ping")
+    seen = set()
+    for each in seed.get(f"{path}/deliveries")["deliveries"]:
+        body = seed.get(f"{path}/deliveries/{each['id']}")["payload"]
+        operation = described["webhooks"][each["event"]]["post"]
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        seed.contract.validate(body, schema)  # which refuses what is not described
+        assert set(body) == set(seed.contract.resolved(schema)["required"])
+        seen.add(each["event"])
+    assert seen == set(described["webhooks"])

@@ -323,7 +323,9 @@ class AttemptSchema(AnswerSchema):
 class SentSchema(AnswerSchema):
     """The newest request of a delivery."""
 
-    url = fields.String(metadata=about("Where it went; of a chat's, the beginning.", _URL))
+    url = fields.String(
+        metadata=about("Where the webhook posts to now; of a chat's, the beginning.", _URL)
+    )
     headers = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
@@ -373,7 +375,7 @@ class DeliveryDetailsSchema(AnswerSchema):
         last = delivery.attempts[-1] if delivery.attempts else None
         request = response = None
         if last and last.headers:
-            body = render(delivery.notice, shown.webhook.format).decode()
+            body = render(delivery.notice, last.format).decode()
             request = {"url": shown.url, "headers": dict(last.headers), "body": body}
         if last and last.status is not None:
             response = {
