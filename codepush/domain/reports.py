@@ -26,16 +26,17 @@ class Happening(StrEnum):
     RUNS = "runs"
     DOWNLOADED = "downloaded"
     FAILED = "failed"
+    LEAVES = "leaves"
+    """It runs another deployment now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report of one device.
+    """What a device reports; devices that say the same may share one.
 
     Attributes:
         label: Of the release it is about, or "" where the device runs its binary's own bundle.
         app_version: The device's binary version; "" in download reports, which lack it.
-        client_unique_id: Who says so, or "" from very old SDKs.
         previous_key: Key of the deployment that the device ran before, if it was another.
         fingerprint: Tells an identical report from a different one.
         reason: Why it failed, in the words of the device, or "".
@@ -45,7 +46,6 @@ class Report:
     key: DeploymentKey
     label: str = ""
     app_version: str = ""
-    client_unique_id: str = ""
     previous_key: DeploymentKey | None = None
     fingerprint: str = ""
     reason: str = ""
@@ -60,31 +60,44 @@ class Report:
         """Where the device counts as active: its label or binary version."""
         return self.label or self.app_version
 
-    @property
-    def device(self) -> str:
-        """A digest of the device's id, "" for an unnamed one; ids themselves are not stored."""
-        return digest(self.client_unique_id) if self.client_unique_id else ""
-
-    def leaves(self, outcome: Outcome) -> DeploymentKey | None:
-        """Return the key of the deployment that the device runs no more; None if there is none.
+    def leaves(self, device: str, outcome: Outcome) -> DeploymentKey | None:
+        """Return the key of the deployment that a device runs no more; None if there is none.
 
         Also when the report was counted before: the process may have died between the two steps.
         Only while the device is still here, since it may have gone back to the other one.
+
+        Args:
+            device: The digest of its id, or "".
+            outcome: What became of the report.
         """
         if (
-            outcome not in {Outcome.COUNTED, Outcome.THERE_ALREADY}
+            self.previous_key is None
+            or not device
             or self.happening is not Happening.RUNS
-            or not self.client_unique_id
             or self.previous_key == self.key
+            or outcome not in {Outcome.COUNTED, Outcome.THERE_ALREADY}
         ):
             return None
         return self.previous_key
+
+    def leaving(self) -> "Report":
+        """Return the report that leaves the previous deployment."""
+        return Report(Happening.LEAVES, self.previous_key or self.key)
+
+
+Told = tuple[Report, str]
+"""What was reported, and the digest of the id of the device that did; "" from very old SDKs."""
 
 
 def label_number(label: str) -> int:
     """Return 7 for ``v7``, and 0 for what is no label."""
     match = _LABEL.fullmatch(label)
     return int(match[1]) if match else 0
+
+
+def device_digest(client_unique_id: str) -> str:
+    """Return the digest of a device's id, "" for an unnamed one; ids themselves are not stored."""
+    return digest(client_unique_id) if client_unique_id else ""
 
 
 def digest(*parts: str) -> str:

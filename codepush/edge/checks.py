@@ -11,9 +11,10 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Request
 
 from codepush.domain.errors import CodePushError
-from codepush.domain.rollout import is_selected
+from codepush.domain.rollout import is_early
 from codepush.domain.storage import BlobStorage
 from codepush.domain.update_check import UpdateAnswer
+from codepush.edge.answer import Answer
 from codepush.edge.asking import CHECKS, JSON, Asked, Reply, read_check, reply
 from codepush.edge.memo import Memo
 from codepush.edge.wire import Speller
@@ -30,20 +31,22 @@ _LONGEST_QUERY = 1_000
 _PLAIN_ID = re.compile(rb"[A-Za-z0-9._~-]+").fullmatch
 
 
+NOTHING = Answer(b"")
+
 WantDiff = Callable[[Prepared, str, UpdateAnswer], None]
 
 
 class _Decision:
     """What to tell devices that say the same of themselves, ready to be written."""
 
-    __slots__ = ("label", "prepared", "rolling_out", "rollout", "settled", "settled_cell")
+    __slots__ = ("prepared", "rolling_out", "rollout", "settled", "settled_cell", "tail")
 
     def __init__(
         self,
         prepared: Prepared,
-        settled: bytes,
+        settled: Answer,
         settled_cell: Cell,
-        rolling_out: bytes,
+        rolling_out: Answer,
         label: str,
         rollout: int,
     ):
@@ -51,7 +54,7 @@ class _Decision:
         self.settled = settled
         self.settled_cell = settled_cell
         self.rolling_out = rolling_out
-        self.label = label
+        self.tail = f"-{label}".encode()
         self.rollout = rollout
 
 
@@ -84,8 +87,8 @@ class Checks:
         """Work everything out anew; to be called now and then, since download URLs expire."""
         self._memo.clear()
 
-    def answer(self, url: bytes, host: bytes) -> bytes | None:
-        """Return an answer, but for its Date, or None to leave it to Flask.
+    def answer(self, url: bytes, host: bytes) -> Answer | None:
+        """Return an answer, or None to leave it to Flask.
 
         Args:
             url: Path and query, as sent.
@@ -108,7 +111,8 @@ class Checks:
                 return None
             self._memo.put(key, decision)
         decision.prepared.is_used = True
-        if decision.rollout and is_selected(identifier.decode(), decision.label, decision.rollout):
+        rollout = decision.rollout
+        if rollout and identifier and is_early(identifier + decision.tail, rollout):
             self._updates.count += 1
             return decision.rolling_out
         decision.settled_cell.count += 1
@@ -140,9 +144,9 @@ class Checks:
         decision = prepared.candidates.decide(request)
         is_shared = not is_named and decision.rolling_out is None
 
-        def write(answer: UpdateAnswer | None) -> bytes:
+        def write(answer: UpdateAnswer | None) -> Answer:
             if answer is None:
-                return b""
+                return NOTHING
             if answer.misses_diff:
                 self._want_diff(prepared, asked.package_hash, answer)
             return _serialise(self._reply(answer, spell, origin, prepared, is_shared=is_shared))
@@ -184,7 +188,7 @@ def _parse(query: bytes) -> MultiDict[str, str] | None:
         return None
 
 
-def _serialise(answer: Reply) -> bytes:
+def _serialise(answer: Reply) -> Answer:
     headers = [
         ("Content-Type", JSON),
         ("Content-Length", str(len(answer.body))),
@@ -192,4 +196,4 @@ def _serialise(answer: Reply) -> bytes:
         *answer.headers,
     ]
     lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers)
-    return b"HTTP/1.1 200 OK\r\n" + lines.encode("latin-1") + b"\r\n" + answer.body
+    return Answer(b"HTTP/1.1 200 OK\r\n" + lines.encode("latin-1") + b"\r\n" + answer.body)

@@ -1,38 +1,42 @@
 """Reports taken on the event loop, many at a time.
 
-What arrives while Redis works on a batch goes into the next one, so the more there is, the cheaper
-each is. A report is answered when Redis has acknowledged its batch, and not before.
+What arrives while Redis works on two batches goes into the next one, so the more there is, the
+cheaper each is. A report is answered when Redis has acknowledged its batch, and not before.
 """
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import orjson
 import redis
 
-from codepush.domain.errors import CodePushError
-from codepush.domain.reports import Outcome, Report
+from codepush.domain.reports import Outcome, Told
+from codepush.edge.answer import Answer
+from codepush.edge.reading import Reader, Reading
 from codepush.edge.refusals import ACCEPTED, AWAY, UNKNOWN
-from codepush.edge.reported import DEPLOYS, DOWNLOADS, deploy_report, download_report
-from codepush.edge.wire import LONGEST, either_spelling
 from codepush.services.clock import Clock
 from codepush.services.reporting import REPORTS
 from codepush.services.snapshot import Snapshot
 from codepush.settings import Settings
-from codepush.store.reports import Address, Item, Leaving, ReportStore
+from codepush.store.line import Line, LineError
+from codepush.store.reports import MAX_BATCH, Address, ReportStore, counting, outcomes
 from codepush.telemetry.metrics import BATCH_SIZE
 
 log = logging.getLogger("codepush.edge")
 
-Done = Callable[[bytes], None]
+Done = Callable[[Answer], None]
 """Is given the answer."""
 
 _THREADS = 4
+_MOST_AT_ONCE = 2
+"""Batches on their way: one that Redis works on, and one that it finds when it is done."""
 _MOST_WAITING = 20_000
 """Reports that wait for Redis; more are refused, and devices send them again."""
+_TIMEOUT_S = 10.0
+
+_Waiting = tuple[Reading, str, Done]
 
 
 class Reports:
@@ -41,20 +45,14 @@ class Reports:
     def __init__(self, snapshot: Snapshot, store: ReportStore, clock: Clock, settings: Settings):
         """Find deployments in ``snapshot`` and count in ``store``."""
         self._snapshot = snapshot
-        self._store = store
         self._clock = clock
-        # Not the threads of Flask: uploads may hold all of those.
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reports")
-        self._waiting: list[tuple[Address, Report, Done]] = []
-        self._task: asyncio.Task[None] | None = None
-        readers = dict.fromkeys(DEPLOYS, deploy_report) | dict.fromkeys(DOWNLOADS, download_report)
-        if settings.quota_device_per_minute:
-            readers = {}  # Flask counts them
-        prefixes = {"", settings.public_path}
-        self._readers = {
-            (prefix + path).encode(): read for path, read in readers.items() for prefix in prefixes
-        }
-        self.paths = frozenset(self._readers)
+        self._counting = _Counting(store)
+        self._waiting: list[_Waiting] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_due = False
+        self._reader = Reader(snapshot, settings.public_path)
+        # With a quota for devices, Flask counts them.
+        self.paths = frozenset() if settings.quota_device_per_minute else self._reader.paths
 
     def take(self, path: bytes, body: bytes, done: Done) -> bool:
         """Take a report; ``done`` is called with the answer, later.
@@ -62,92 +60,140 @@ class Reports:
         Returns:
             False where it is not a usual one, and left to Flask; ``done`` is not called then.
         """
-        report = self._read(path, body)
-        prepared = self._snapshot.held(report.key) if report is not None else None
-        if report is None or prepared is None:
+        read = self._reader.read(path, body)
+        if read is None:
             return False
         if len(self._waiting) >= _MOST_WAITING:
             done(AWAY)
             return True
-        self._waiting.append((prepared.address, report, done))
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._work())
+        self._waiting.append((*read, done))
+        if not self._is_due and len(self._tasks) < _MOST_AT_ONCE:
+            # After all other connections that have something to read were read.
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._begin)
         return True
 
-    def _read(self, path: bytes, body: bytes) -> Report | None:
-        """Return a report that is right in every way; of all others, Flask says what is wrong."""
-        try:
-            told = orjson.loads(body)
-            if not isinstance(told, dict):
-                return None
-            fields = either_spelling(told)
-            for name, value in fields.items():
-                sound = isinstance(value, str) and len(value) <= LONGEST
-                if not (sound or value is None or name == "error"):
-                    return None
-            report = self._readers[path](fields)
-        except (orjson.JSONDecodeError, CodePushError):
-            return None
-        previous = report.previous_key
-        if previous and previous != report.key and self._snapshot.held(previous) is None:
-            return None
-        return report
-
-    async def _work(self) -> None:
-        while self._waiting:
+    def _begin(self) -> None:
+        """Send what waits, if Redis has not enough to do."""
+        self._is_due = False
+        if self._waiting and len(self._tasks) < _MOST_AT_ONCE:
             batch, self._waiting = self._waiting, []
-            try:
-                await self._commit(batch)
-            except Exception as exc:  # devices must not wait for ever, whatever it is
-                is_foreseen = isinstance(exc, redis.RedisError)
-                log.error("reports were not taken (%s)", exc, exc_info=not is_foreseen)  # noqa: TRY400
-                for _, _, done in batch:
-                    done(AWAY)
-        self._task = None
+            task = asyncio.get_running_loop().create_task(self._work(batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._end)
 
-    async def _commit(self, batch: list[tuple[Address, Report, Done]]) -> None:
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._begin()
+
+    async def _work(self, batch: list[_Waiting]) -> None:
+        try:
+            await self._commit(batch)
+        except Exception as exc:  # devices must not wait for ever, whatever it is
+            is_foreseen = isinstance(exc, redis.RedisError)
+            log.error("reports were not taken (%s)", exc, exc_info=not is_foreseen)  # noqa: TRY400
+            for _, _, done in batch:
+                done(AWAY)
+
+    async def _commit(self, batch: list[_Waiting]) -> None:
         """Count a batch and answer it; raises before it has answered any."""
         BATCH_SIZE.observe(len(batch))
-        items: defaultdict[Address, list[Item]] = defaultdict(list)
-        for address, report, _ in batch:
-            items[address].append(report)
-        outcomes = {address: iter(found) for address, found in await self._count(items)}
+        told: defaultdict[Address, list[Told]] = defaultdict(list)
+        for reading, device, _ in batch:
+            told[reading.prepared.address].append((reading.report, device))
+        found = await self._count(told)
+        became = {address: iter(each) for address, each in found.items()}
+        tally: Counter[tuple[str, Outcome]] = Counter()
         answers = []
-        leaving: defaultdict[Address, list[Item]] = defaultdict(list)
-        for address, report, _ in batch:
-            outcome = next(outcomes[address])
-            REPORTS.add(1, report.happening.name.lower(), outcome.name.lower())
+        leaving: defaultdict[Address, list[Told]] = defaultdict(list)
+        for reading, device, _ in batch:
+            report = reading.report
+            outcome = next(became[reading.prepared.address])
+            tally[report.happening, outcome] += 1
             answers.append(UNKNOWN if outcome is Outcome.UNKNOWN_DEPLOYMENT else ACCEPTED)
-            left = report.leaves(outcome)
+            left = report.leaves(device, outcome)
             previous = self._snapshot.held(left) if left else None
             if previous is not None:
-                leaving[previous.address].append(Leaving(report.device))
+                leaving[previous.address].append((report.leaving(), device))
         if leaving:
             await self._count(leaving)
+        for (what, outcome), count in tally.items():
+            REPORTS.add(count, what, outcome.name.lower())
         for (_, _, done), answer in zip(batch, answers, strict=True):
             done(answer)
 
-    async def _count(self, items: dict[Address, list[Item]]) -> list[tuple[Address, list[Outcome]]]:
-        """Count reports, all of a deployment in one step, several deployments at once.
-
-        The client is that of everybody, since it knows clusters, sentinels and patience: a hop into
-        a thread costs less than one report, and is shared by all of a batch.
-        """
-        loop = asyncio.get_running_loop()
+    async def _count(self, told: dict[Address, list[Told]]) -> dict[Address, list[Outcome]]:
+        """Count reports, all of a deployment in one step, several deployments at once."""
         now_ms = self._clock()
-
-        def count(address: Address) -> tuple[Address, list[Outcome]]:
-            return address, self._store.count_many(address, items[address], now_ms=now_ms)
-
-        work = [loop.run_in_executor(self._threads, count, address) for address in items]
+        work = [self._counting.count(address, each, now_ms) for address, each in told.items()]
+        if len(work) == 1:
+            return dict(zip(told, [await work[0]], strict=True))
         done = await asyncio.gather(*work, return_exceptions=True)
-        failed = [each for each in done if isinstance(each, BaseException)]
-        if failed:
-            raise failed[0]
-        return [each for each in done if not isinstance(each, BaseException)]
+        for each in done:
+            if isinstance(each, BaseException):
+                raise each
+        return dict(zip(told, done, strict=True))  # type: ignore[arg-type] # none is an exception
 
     async def close(self) -> None:
         """Finish what was begun."""
-        if self._task is not None:
-            await self._task
+        while self._waiting or self._tasks:
+            self._begin()
+            await asyncio.wait(self._tasks)
+        self._counting.close()
+
+
+class _Counting:
+    """Counts on a line; and where that breaks, or there is none, with the ordinary client."""
+
+    def __init__(self, store: ReportStore):
+        self._store = store
+        # Not the threads of Flask: uploads may hold all of those.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reports")
+        self._line: Line | None = None
+        self._may_connect = True
+
+    async def count(self, address: Address, told: Sequence[Told], now_ms: int) -> list[Outcome]:
+        """Count reports of one deployment, in their order.
+
+        Raises:
+            redis.RedisError: The store is away; which of them were counted is not known.
+        """
+        became: list[Outcome] = []
+        for start in range(0, len(told), MAX_BATCH):
+            became += await self._step(address, told[start : start + MAX_BATCH], now_ms)
+        return became
+
+    async def _step(self, address: Address, told: Sequence[Told], now_ms: int) -> list[Outcome]:
+        line = self._line
+        if line is not None and line.is_open:
+            try:
+                return outcomes(await line.run(counting(address, told, now_ms=now_ms), _TIMEOUT_S))
+            except LineError as exc:
+                log.debug("reports are counted another way (%s)", exc)
+        loop = asyncio.get_running_loop()
+        became = await loop.run_in_executor(
+            self._threads, lambda: self._store.count_many(address, told, now_ms=now_ms)
+        )
+        if self._may_connect and (self._line is None or not self._line.is_open):
+            await self._connect()
+        return became
+
+    async def _connect(self) -> None:
+        self._may_connect = False
+        loop = asyncio.get_running_loop()
+        try:
+            connection = await loop.run_in_executor(self._threads, self._store.connected)
+        except redis.RedisError as exc:
+            log.debug("there is no line to the store (%s)", exc)
+        else:
+            if connection is None:
+                return  # of this store, there never will be one
+            self._line = self._store.line(connection)
+        self._may_connect = True
+
+    def close(self) -> None:
+        """Let go of connections and threads."""
+        self._may_connect = False
+        if self._line is not None:
+            self._line.close()
         self._threads.shutdown(wait=False)

@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from codepush.domain.ids import DeploymentKey
 from codepush.domain.reports import Report
 from codepush.edge.asking import CHECKS, JSON, read_check, reply
-from codepush.edge.reported import DEPLOYS, DOWNLOADS, deploy_report, download_report
+from codepush.edge.reported import DEPLOYS, DOWNLOADS, deploy_report, download_report, who
 from codepush.edge.wire import ReportSchema
 from codepush.services.acquisition import NO_UPDATE, UPDATE, UPDATE_CHECKS
 from codepush.web.body import limit_json, read_json
@@ -58,12 +58,14 @@ for _path in CHECKS:
 
 def report_download() -> Response:
     """Take the report that a package was downloaded."""
-    return _count(download_report(read_json(ReportSchema())))
+    body = read_json(ReportSchema())
+    return _count(download_report(body), who(body))
 
 
 def report_deploy() -> Response:
     """Take the report that a package or a binary version runs, or failed to."""
-    return _count(deploy_report(read_json(ReportSchema())))
+    body = read_json(ReportSchema())
+    return _count(deploy_report(body), who(body))
 
 
 for _path in DOWNLOADS:
@@ -72,7 +74,7 @@ for _path in DEPLOYS:
     blueprint.add_url_rule(_path, view_func=report_deploy, methods=["POST"])
 
 
-def _count(report: Report) -> Response:
+def _count(report: Report, device: str) -> Response:
     count_device(report.key)
-    services().reporting.report(report)
+    services().reporting.report(report, device)
     return Response("OK", content_type="text/plain; charset=utf-8")

@@ -5,11 +5,13 @@ on the size of a request's head, bounds on the time that a client may take for a
 without a task or a thread where one is ready. All else goes to the WSGI app.
 """
 
+from functools import partial
 from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from codepush.edge.answer import Answer
 from codepush.edge.bridge import SMALL_BYTES, Bridge
 from codepush.edge.commit import Reports
 from codepush.edge.refusals import refusal
@@ -192,30 +194,29 @@ class EdgeProtocol(HttpToolsProtocol):
                 return False
         return length.isdigit() and int(length) <= SMALL_BYTES
 
-    def _write(self, answer: bytes, keep_alive: bool) -> None:
-        line, _, rest = answer.partition(b"\r\n")
+    def _write(self, answer: Answer, keep_alive: bool) -> None:
         if keep_alive and not self._is_leaving:
-            self.transport.write(line + b"\r\n" + self.clock.date_line + rest)
+            self.transport.write(answer.dated(self.clock.date_line))
             return
-        self.transport.write(line + b"\r\nconnection: close\r\n" + self.clock.date_line + rest)
+        self.transport.write(answer.last(self.clock.date_line))
         self.transport.close()
 
     def _take(self, taken: _Taken) -> None:
         """Take a report whose body is complete, or leave it to the app."""
         self._taken = None
         taken.more_body = False
-
-        def done(answer: bytes) -> None:
-            taken.response_complete = True
-            if not taken.disconnected:
-                self._write(answer, taken.keep_alive)
-                self.on_response_complete()
-
-        if not taken.reports.take(taken.path, bytes(taken.body), done):
+        body = bytes(taken.body)
+        if not taken.reports.take(taken.path, body, partial(self._answered, taken)):
             self.cycle = taken.former
             self._begin_cycle()
-            super().on_body(bytes(taken.body))
+            super().on_body(body)
             super().on_message_complete()
+
+    def _answered(self, taken: _Taken, answer: Answer) -> None:
+        taken.response_complete = True
+        if not taken.disconnected:
+            self._write(answer, taken.keep_alive)
+            self.on_response_complete()
 
     def _begin_cycle(self) -> None:
         url, headers = self.url, self.headers

@@ -2,6 +2,7 @@
 
 import orjson
 
+from codepush.edge.answer import Answer
 from codepush.services.acquisition import unknown_key
 from codepush.web.errors import API_PREFIX, STORE_AWAY, plain_sentence
 
@@ -51,8 +52,12 @@ def _text(reason: bytes, sentence: str, headers: bytes = b"cache-control: no-cac
     )
 
 
-ACCEPTED = _text(b"200 OK", "OK", b"")
-UNKNOWN = _text(b"404 Not Found", unknown_key().message)
-AWAY = _text(
-    b"503 Service Unavailable", STORE_AWAY, b"retry-after: 2\r\ncache-control: no-cache\r\n"
+ACCEPTED = Answer(_text(b"200 OK", "OK", b""))
+UNKNOWN = Answer(_text(b"404 Not Found", unknown_key().message))
+AWAY = Answer(
+    _text(
+        b"503 Service Unavailable",
+        STORE_AWAY,
+        b"retry-after: 2\r\ncache-control: no-cache\r\n",
+    )
 )

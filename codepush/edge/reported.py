@@ -5,7 +5,7 @@ from typing import Any
 from codepush.domain.errors import InvalidParameterError
 from codepush.domain.ids import DeploymentKey
 from codepush.domain.names import is_deployment_key
-from codepush.domain.reports import Happening, Report, digest, label_number
+from codepush.domain.reports import Happening, Report, device_digest, digest, label_number
 from codepush.domain.semver import InvalidVersionError, normalize_app_version, parse_version
 from codepush.edge.asking import MODERN
 from codepush.edge.wire import LONGEST
@@ -23,6 +23,11 @@ _BAD_DEPLOY = "A deploy status report must contain a valid appVersion and deploy
 _BAD_DOWNLOAD = "A download status report must contain a valid deploymentKey and package label."
 
 
+def who(body: dict[str, Any]) -> str:
+    """Return the digest of the device that reports; "" where it does not say who it is."""
+    return device_digest(body.get("client_unique_id") or "")
+
+
 def download_report(body: dict[str, Any]) -> Report:
     """Return the report that a package was downloaded; names in snake_case, values text or None.
 
@@ -37,7 +42,6 @@ def download_report(body: dict[str, Any]) -> Report:
         happening=Happening.DOWNLOADED,
         key=key,
         label=label,
-        client_unique_id=body.get("client_unique_id") or "",
         fingerprint=digest("download", label),
     )
 
@@ -68,7 +72,6 @@ def deploy_report(body: dict[str, Any]) -> Report:
         key=key,
         label=label,
         app_version=version,
-        client_unique_id=body.get("client_unique_id") or "",
         previous_key=previous_key,
         fingerprint=digest("deploy", label, status, version, previous, previous_key or ""),
         reason=_reason(body.get("error")),

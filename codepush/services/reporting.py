@@ -4,7 +4,6 @@ from codepush.domain.reports import Outcome, Report
 from codepush.services.acquisition import unknown_key
 from codepush.services.clock import Clock
 from codepush.services.snapshot import Snapshot
-from codepush.store.reports import Leaving
 from codepush.store.stores import Stores
 from codepush.telemetry.counters import Counter
 
@@ -22,8 +21,10 @@ class Reporting:
         self._snapshot = snapshot
         self._clock = clock
 
-    def report(self, report: Report) -> Outcome:
-        """Count a report; when this returns, the store holds it.
+    def report(self, report: Report, device: str) -> Outcome:
+        """Count a report of a device, by the digest of its id.
+
+        When this returns, the store holds it.
 
         A report about an unknown label counts nothing, and is no error: the release may have been
         cleared since, and the device could do nothing about it.
@@ -35,12 +36,12 @@ class Reporting:
         if prepared is None:
             raise unknown_key()
         now_ms = self._clock()
-        outcome = self._stores.reports.count(prepared.address, report, now_ms=now_ms)
+        outcome = self._stores.reports.count(prepared.address, (report, device), now_ms=now_ms)
         REPORTS.add(1, report.happening.name.lower(), outcome.name.lower())
         if outcome is Outcome.UNKNOWN_DEPLOYMENT:
             raise unknown_key()
-        left = report.leaves(outcome)
+        left = report.leaves(device, outcome)
         previous = self._snapshot.get(left) if left else None
         if previous is not None:
-            self._stores.reports.count(previous.address, Leaving(report.device), now_ms=now_ms)
+            self._stores.reports.count(previous.address, (report.leaving(), device), now_ms=now_ms)
         return outcome

@@ -211,11 +211,13 @@ class Snapshot:
                 [(each.app_id, each.deployment_id) for each in batch], client
             )
             for each, found in zip(batch, current, strict=True):
-                if found == (each.key, each.version):
-                    each.is_valid = True
-                else:
-                    with self._lock:
+                with self._lock:
+                    if found != (each.key, each.version):
                         self._remove(each)
+                    elif self._held.get(each.key) is each:
+                        # Else another thread loaded it again meanwhile: nobody would ever call this
+                        # one old, and answers that were made from it would go on.
+                        each.is_valid = True
 
     def _load(self, key: DeploymentKey) -> Prepared | None:
         address = self._stores.deployments.address(key)

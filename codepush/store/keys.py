@@ -24,7 +24,6 @@ key (below ``cp:1:``)           type  contents                                  
 ``{a:APP}:d:DEP:releases``      hash  label number -> release JSON                   until cleared
 ``{a:APP}:d:DEP:counts``        hash  ``place|counter`` -> number                    until cleared
 ``{a:APP}:d:DEP:devices``       hash  device digest -> device, as in ``report.lua``  DEVICE_DAYS
-``{a:APP}:d:DEP:seen``          zset  device digest by day of last report            DEVICE_DAYS
 ``{a:APP}:d:DEP:series``        hash  ``period|label|counter`` -> change             SERIES_DAYS
 ``{a:APP}:d:DEP:failures``      hash  label -> JSON of reasons of failures           until cleared
 ``{a:APP}:log``                 strm  events of the app, deleted or not              until folded
@@ -233,11 +232,6 @@ def devices(app_id: AppId, deployment_id: DeploymentId) -> str:
     return f"{deployment(app_id, deployment_id)}:devices"
 
 
-def seen(app_id: AppId, deployment_id: DeploymentId) -> str:
-    """Sorted set: device digest by the day of its last report, counted from 1970."""
-    return f"{deployment(app_id, deployment_id)}:seen"
-
-
 def series(app_id: AppId, deployment_id: DeploymentId) -> str:
     """Hash: ``h482113|v7|installed`` -> change of a counter in an hour since 1970; days with d."""
     return f"{deployment(app_id, deployment_id)}:series"
@@ -384,7 +378,6 @@ def metrics(app_id: AppId, deployment_id: DeploymentId) -> tuple[str, ...]:
     return (
         counts(app_id, deployment_id),
         devices(app_id, deployment_id),
-        seen(app_id, deployment_id),
         series(app_id, deployment_id),
         failures(app_id, deployment_id),
     )

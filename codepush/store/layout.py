@@ -6,10 +6,17 @@ from enum import Enum, auto
 from codepush.store import keys
 from codepush.store.connection import StoreClient
 
-VERSION = 1
-"""What this server reads and writes. A store without one is empty, or has the first."""
+VERSION = 2
+"""What this server reads and writes. A store without one is empty."""
 
-STEPS: Mapping[int, Callable[[StoreClient], None]] = {}
+
+def _forget_days_of_devices(client: StoreClient) -> None:
+    """Drop the devices of deployments by their last day: each device's record says it, too."""
+    for name in client.scan_iter(f"{keys.ROOT}:{{a:*}}:d:*:seen"):
+        client.delete(name)
+
+
+STEPS: Mapping[int, Callable[[StoreClient], None]] = {2: _forget_days_of_devices}
 """By the version that each leads to. A step may be interrupted and run again."""
 
 _VERSION, _RESTORING = "version", "restoring"

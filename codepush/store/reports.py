@@ -8,17 +8,19 @@ and an identical one changes nothing. Device ids are stored as 64-bit digests. A
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import orjson
+from redis.connection import Connection
 
 from codepush.domain.ids import AppId, DeploymentId
 from codepush.domain.models import Counts
-from codepush.domain.reports import Outcome, Report
+from codepush.domain.reports import Outcome, Report, Told
 from codepush.domain.series import Change, Failure, Period
 from codepush.store import keys
 from codepush.store.connection import StoreClient
-from codepush.store.scripts import Scripts
+from codepush.store.line import Line, connected
+from codepush.store.scripts import Call, Scripts
 
 _MAX_COUNTERS = 10_000
 """Binary versions are made up by devices; beyond this many counters the rarest make room."""
@@ -34,19 +36,12 @@ _LONGEST_REASON = 200
 _FINGERPRINT_CHARS = 12
 _MS_PER_HOUR = 3_600_000
 _EXPIRED_AT_ONCE = 500
-_MAX_BATCH = 500
+MAX_BATCH = 500
+"""Reports counted in one step."""
+
+_OUTCOMES = {int(outcome): outcome for outcome in Outcome}
 
 Address = tuple[AppId, DeploymentId]
-
-
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """A device that runs another deployment now, by the digest of its id."""
-
-    device: str
-
-
-Item = Report | Leaving
 
 
 class ReportStore:
@@ -57,21 +52,24 @@ class ReportStore:
         self._client = client
         self._scripts = scripts
 
-    def count(self, address: Address, item: Item, *, now_ms: int) -> Outcome:
+    def count(self, address: Address, told: Told, *, now_ms: int) -> Outcome:
         """Count one report, or let a device leave, in one atomic step."""
-        return self.count_many(address, [item], now_ms=now_ms)[0]
+        return self.count_many(address, [told], now_ms=now_ms)[0]
 
-    def count_many(self, address: Address, items: Sequence[Item], *, now_ms: int) -> list[Outcome]:
-        """Count reports of one deployment in their order, up to 500 in one atomic step.
+    def count_many(self, address: Address, batch: Sequence[Told], *, now_ms: int) -> list[Outcome]:
+        """Count up to ``MAX_BATCH`` reports of one deployment in their order, in one atomic step.
 
         A step whose answer was lost is tried again; what it had counted is then a repetition.
         """
-        outcomes: list[Outcome] = []
-        for start in range(0, len(items), _MAX_BATCH):
-            batch = _encode(items[start : start + _MAX_BATCH], now_ms)
-            reply = self._scripts.run("report", _touched(address), [batch])
-            outcomes += [Outcome(each) for each in reply]
-        return outcomes
+        return outcomes(self._scripts.call(counting(address, batch, now_ms=now_ms)))
+
+    def connected(self) -> Connection | None:
+        """Return a connection for a line of this store's; see ``store.line.connected``."""
+        return connected(self._client)
+
+    def line(self, connection: Connection) -> Line:
+        """Return a line that runs what ``counting`` returns, from the running event loop."""
+        return Line(connection, self._scripts)
 
     def counts(self, app_id: AppId, deployment_id: DeploymentId) -> dict[str, Counts]:
         """Return the counts of each label and binary version that has any."""
@@ -112,18 +110,14 @@ class ReportStore:
         """Let go of devices that have said nothing for so many days; return how many."""
         hour = now_ms // _MS_PER_HOUR
         day = hour // 24
-        touched = [
-            keys.counts(*address),
-            keys.devices(*address),
-            keys.seen(*address),
-            keys.series(*address),
-        ]
-        gone = 0
+        touched = [keys.counts(*address), keys.devices(*address), keys.series(*address)]
+        gone, cursor = 0, "0"
         while True:
-            limits = [day - days - 1, hour, day, _EXPIRED_AT_ONCE]
-            found = int(self._scripts.run("expire_devices", touched, limits))
-            gone += found
-            if found < _EXPIRED_AT_ONCE:
+            limits: list[str | int] = [cursor, day - days - 1, hour, day, _EXPIRED_AT_ONCE]
+            reply: list[Any] = self._scripts.run("expire_devices", touched, limits)
+            cursor = str(reply[0])
+            gone += int(reply[1])
+            if cursor == "0":
                 return gone
 
 
@@ -131,7 +125,27 @@ def _touched(address: Address) -> list[str]:
     return [keys.deployment(*address), keys.releases(*address), *keys.metrics(*address)]
 
 
-def _encode(items: Sequence[Item], now_ms: int) -> str:
+def counting(address: Address, batch: Sequence[Told], *, now_ms: int) -> Call:
+    """Return what counts up to ``MAX_BATCH`` reports of one deployment; see ``outcomes``."""
+    return Call("report", _touched(address), [_encode(batch, now_ms)])
+
+
+def outcomes(reply: Sequence[int]) -> list[Outcome]:
+    """Return what became of each report of a batch."""
+    return [_OUTCOMES[each] for each in reply]
+
+
+def _encode(batch: Sequence[Told], now_ms: int) -> bytes:
+    numbers: dict[int, int] = {}
+    kinds: list[tuple[str | int, ...]] = []
+    told: list[int | str] = []
+    for report, device in batch:
+        number = numbers.get(id(report))
+        if number is None:
+            kinds.append(_row(report))
+            number = numbers[id(report)] = len(kinds)
+        told.append(number)
+        told.append(device)
     return orjson.dumps(
         {
             "hour": now_ms // _MS_PER_HOUR,
@@ -140,21 +154,19 @@ def _encode(items: Sequence[Item], now_ms: int) -> str:
             "labels": _MAX_LABEL_CHARS,
             "reasons": _MAX_REASONS,
             "newest": _NEWEST_REASONS,
-            "reports": [_row(item) for item in items],
+            "kinds": kinds,
+            "reports": told,
         }
-    ).decode()
+    )
 
 
-def _row(item: Item) -> tuple[str | int, ...]:
-    if isinstance(item, Leaving):
-        return "leaves", 0, "", item.device, "", ""
+def _row(report: Report) -> tuple[str | int, ...]:
     # Zero is a binary version, and -1 a label that was never given.
-    number = item.number or -1 if item.label else 0
+    number = report.number or -1 if report.label else 0
     return (
-        item.happening.value,
+        report.happening.value,
         number,
-        item.place,
-        item.device,
-        item.fingerprint[:_FINGERPRINT_CHARS],
-        item.reason[:_LONGEST_REASON],
+        report.place,
+        report.fingerprint[:_FINGERPRINT_CHARS],
+        report.reason[:_LONGEST_REASON],
     )

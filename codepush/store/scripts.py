@@ -1,6 +1,7 @@
 """Runs the Lua files of ``store/lua``; each states its keys, arguments and result on top."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,6 +19,19 @@ def _sources() -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A script by its name, and what it is run with.
+
+    Attributes:
+        keys: Of one slot.
+    """
+
+    name: str
+    keys: Sequence[str]
+    args: Sequence[str | int | bytes]
+
+
 class Scripts:
     """The Lua scripts, bound to one client."""
 
@@ -33,3 +47,12 @@ class Scripts:
     def run(self, name: str, keys: Iterable[str], args: Iterable[str | int] = ()) -> Any:
         """Run ``lua/<name>.lua`` and return its raw reply."""
         return self._scripts[name](keys=list(keys), args=list(args))
+
+    def call(self, call: Call) -> Any:
+        """Run a script and return its raw reply."""
+        return self._scripts[call.name](keys=call.keys, args=call.args)
+
+    def command(self, call: Call) -> tuple[str | int | bytes, ...]:
+        """Return the command that runs a script, should Redis remember it."""
+        digest = self._scripts[call.name].sha
+        return "EVALSHA", digest, len(call.keys), *call.keys, *call.args

@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from codepush.domain.rollout import bucket, is_selected, rollout_hash
+from codepush.domain.rollout import bucket, code_units, is_early, is_selected, rollout_hash
 
 # Observed on Microsoft's server: identifier, hash, bucket.
 VECTORS = [
@@ -21,7 +23,7 @@ VECTORS = [
 def test_hash_and_bucket_are_those_of_the_reference_server(
     identifier: str, value: int, expected: int
 ) -> None:
-    assert rollout_hash(identifier) == value
+    assert rollout_hash(code_units(identifier)) == value
     client, _, label = identifier.rpartition("-")
     assert bucket(client, label) == expected
 
@@ -34,3 +36,23 @@ def test_a_quarter_of_many_devices_is_selected_exactly_as_on_the_reference_serve
 def test_a_device_without_an_id_waits_for_the_full_rollout() -> None:
     assert not is_selected("", "v1", 99)
     assert is_selected("", "v1", 100)
+
+
+def as_on_the_reference_server(identifier: str) -> int:
+    """Return the hash as JavaScript works it out, one code unit after the other."""
+    units = identifier.encode("utf-16-le", "surrogatepass")
+    value = 0
+    for low, high in zip(units[::2], units[1::2], strict=True):
+        shifted = (value << 5) & 0xFFFFFFFF
+        value = (shifted ^ 0x80000000) - 0x80000000 - value + (low | high << 8)
+    return value
+
+
+@given(st.text(max_size=120) | st.text("0123456789abcdef-~", max_size=300))
+def test_any_text_hashes_as_on_the_reference_server(identifier: str) -> None:
+    assert rollout_hash(code_units(identifier)) == as_on_the_reference_server(identifier)
+
+
+@given(st.text("0123456789abcdefXYZ.-~", min_size=1, max_size=80), st.integers(1, 99))
+def test_bytes_and_text_of_a_device_are_in_the_same_bucket(device: str, rollout: int) -> None:
+    assert is_early(f"{device}-v7".encode(), rollout) == is_selected(device, "v7", rollout)

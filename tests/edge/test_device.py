@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from redis import exceptions
 from werkzeug.test import TestResponse
 
+from codepush.domain.reports import Happening
 from codepush.domain.rollout import bucket
 from codepush.services.container import Services
 from codepush.store.connection import StoreClient
-from codepush.store.reports import Leaving, ReportStore
+from codepush.store.reports import ReportStore
 from tests.api_client import Account, ApiClient, bundle, lasting_keys
 
 CAMEL = "/updateCheck"
@@ -669,10 +670,10 @@ def test_a_report_repeated_after_a_failure_still_takes_the_device_off_the_other_
 ) -> None:
     count = ReportStore.count
 
-    def fail(store: ReportStore, address: Any, item: Any, **options: Any) -> Any:
-        if isinstance(item, Leaving):
+    def fail(store: ReportStore, address: Any, told: Any, **options: Any) -> Any:
+        if told[0].happening is Happening.LEAVES:
             raise exceptions.ConnectionError("The store went away between the two steps.")
-        return count(store, address, item, **options)
+        return count(store, address, told, **options)
 
     fleet.runs("d", "v1")
     body = {

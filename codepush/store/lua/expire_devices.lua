@@ -1,17 +1,18 @@
--- Let go of devices that have said nothing for long.
--- KEYS: counts, devices, seen, series.  ARGV: last day that is too long ago, hour and day since 1970,
--- most devices to let go of.
--- Returns how many it were.
-local gone = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[1], 'LIMIT', 0, ARGV[4])
+-- Let go of devices that have said nothing for long, among some of them.
+-- KEYS: counts, devices, series.  ARGV: cursor of a scan of devices, last day that is too long ago,
+-- hour and day since 1970, about how many devices to look at.
+-- Returns the next cursor, 0 at the end, and how many it let go of.
+local reply = redis.call('HSCAN', KEYS[2], ARGV[1], 'COUNT', ARGV[5])
+local scanned = reply[2]
+local last = tonumber(ARGV[2])
+local gone = 0
 local left = {}
-for _, device in ipairs(gone) do
-  local held = redis.call('HGET', KEYS[2], device)
-  if held then
-    local place = string.match(held, '^[^|]*')
+for i = 1, #scanned, 2 do
+  local place, day = string.match(scanned[i + 1], '^(.-)|(.-)|')
+  if tonumber(day) <= last and redis.call('HDEL', KEYS[2], scanned[i]) == 1 then
+    gone = gone + 1
     if place ~= '' then left[place] = (left[place] or 0) + 1 end
-    redis.call('HDEL', KEYS[2], device)
   end
-  redis.call('ZREM', KEYS[3], device)
 end
 for place, number in pairs(left) do
   local field = place .. '|active'
@@ -21,8 +22,8 @@ for place, number in pairs(left) do
     redis.call('HINCRBY', KEYS[1], field, -number)
   end
   if string.match(place, '^v[0-9]+$') then
-    redis.call('HINCRBY', KEYS[4], 'h' .. ARGV[2] .. '|' .. field, -number)
-    redis.call('HINCRBY', KEYS[4], 'd' .. ARGV[3] .. '|' .. field, -number)
+    redis.call('HINCRBY', KEYS[3], 'h' .. ARGV[3] .. '|' .. field, -number)
+    redis.call('HINCRBY', KEYS[3], 'd' .. ARGV[4] .. '|' .. field, -number)
   end
 end
-return #gone
+return {reply[1], gone}

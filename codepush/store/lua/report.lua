@@ -1,17 +1,19 @@
 -- Count reports of devices on one deployment, each once, in the order given.
--- KEYS: deployment, releases, counts, devices, seen, series, failures.
+-- KEYS: deployment, releases, counts, devices, series, failures.
 -- ARGV: JSON with the hour since 1970 ('hour'), the time in s ('now'), most counters of a deployment
---       ('counters'), most characters for labels remembered of a device ('labels'), most reasons kept of a label
---       ('reasons') and those of them kept for being new ('newest'), and 'reports': each an array of
---       what happened (runs, downloaded, failed or leaves), label number or 0 for a binary version,
---       the place as counted (label or version), device digest or '', report digest (12 bytes), and
---       why it failed or ''.
+--       ('counters'), most characters for labels remembered of a device ('labels'), most reasons
+--       kept of a label ('reasons') and those of them kept for being new ('newest'), 'kinds': what
+--       is reported, each an array of what happened (runs, downloaded, failed or leaves), label
+--       number or 0 for a binary version, the place as counted (label or version), report digest
+--       (12 bytes), and why it failed or ''; and 'reports': by turns the number of a kind, from 1,
+--       and a device digest or ''.
 -- Returns for each: 1 if it counted; 3 if it did not, but the device is at that place; 2 if neither;
 -- 0 where the deployment is gone; -1 where the label is unknown.
 local asked = cjson.decode(ARGV[1])
+local reports = asked.reports
 local outcomes = {}
 if redis.call('EXISTS', KEYS[1]) == 0 then
-  for i = 1, #asked.reports do outcomes[i] = 0 end
+  for i = 1, #reports / 2 do outcomes[i] = 0 end
   return outcomes
 end
 local day = string.format('%d', math.floor(asked.hour / 24))
@@ -82,7 +84,7 @@ local function note(place, reason)
   if reason == '' then return end
   local list = failures[place]
   if not list then
-    local held = redis.call('HGET', KEYS[7], place)
+    local held = redis.call('HGET', KEYS[6], place)
     list = held and cjson.decode(held) or {}
     failures[place] = list
   end
@@ -106,7 +108,26 @@ end
 local LISTS = {runs = 4, downloaded = 5, failed = 6}
 local COUNTERS = {runs = 'installed', downloaded = 'downloaded', failed = 'failed'}
 
-local function apply(what, number, place, device, fingerprint, reason)
+-- What is known of the batch's devices, read in one go and written in one go:
+-- place | day of the last report | last reports | labels installed | downloaded | failed
+local records = {}
+local names = {}
+for i = 2, #reports, 2 do
+  local device = reports[i]
+  if device ~= '' and records[device] == nil then
+    records[device] = false
+    names[#names + 1] = device
+  end
+end
+if #names > 0 then
+  for i, held in ipairs(redis.call('HMGET', KEYS[4], unpack(names))) do
+    records[names[i]] = held and {string.match(held, '^(.-)|(.-)|(.-)|(.-)|(.-)|(.*)$')}
+      or {'', '', '', '', '', ''}
+  end
+end
+local touched = {}
+
+local function apply(device, what, number, place, fingerprint, reason)
   if what ~= 'leaves' then
     if number > 0 then
       if not is_release(number) then return -1 end
@@ -121,26 +142,23 @@ local function apply(what, number, place, device, fingerprint, reason)
     return 1
   end
 
-  -- place | day of the last report | last reports | labels installed | downloaded | failed
-  local held = redis.call('HGET', KEYS[4], device)
-  local record = held and {string.match(held, '^(.-)|(.-)|(.-)|(.-)|(.-)|(.*)$')}
-    or {'', '', '', '', '', ''}
+  local record = records[device]
   if what == 'leaves' then
     if record[1] == '' then return 2 end
     count(record[1], 'active', -1)
     record[1] = ''
-    redis.call('HSET', KEYS[4], device, table.concat(record, '|'))
+    touched[device] = true
     return 1
   end
 
-  local is_new_day = record[2] ~= day
-  if is_new_day then
-    redis.call('ZADD', KEYS[5], day, device)
+  if record[2] ~= day then
     record[2] = day
+    touched[device] = true
   end
   local changed = false
   if not remembers(record[3], fingerprint) then
     record[3] = string.sub(record[3] .. fingerprint, -KEPT)
+    touched[device] = true
     if what == 'runs' and record[1] ~= place then
       changed = true
       if record[1] ~= '' then count(record[1], 'active', -1) end
@@ -154,15 +172,20 @@ local function apply(what, number, place, device, fingerprint, reason)
       count(place, COUNTERS[what], 1)
       if what == 'failed' then note(place, reason) end
     end
-    redis.call('HSET', KEYS[4], device, table.concat(record, '|'))
-  elseif is_new_day then
-    redis.call('HSET', KEYS[4], device, table.concat(record, '|'))
   end
   return changed and 1 or record[1] == place and 3 or 2
 end
 
-for i, report in ipairs(asked.reports) do outcomes[i] = apply(unpack(report)) end
+for i = 1, #reports, 2 do
+  outcomes[#outcomes + 1] = apply(reports[i + 1], unpack(asked.kinds[reports[i]]))
+end
 
+local written = {}
+for device in pairs(touched) do
+  written[#written + 1] = device
+  written[#written + 1] = table.concat(records[device], '|')
+end
+if #written > 0 then redis.call('HSET', KEYS[4], unpack(written)) end
 for place, counters in pairs(deltas) do
   local is_label = string.match(place, '^v[0-9]+$')
   for counter, by in pairs(counters) do
@@ -178,10 +201,10 @@ for place, counters in pairs(deltas) do
       redis.call('HINCRBY', KEYS[3], field, by)
     end
     if is_label and by ~= 0 then
-      redis.call('HINCRBY', KEYS[6], 'h' .. asked.hour .. '|' .. field, by)
-      redis.call('HINCRBY', KEYS[6], 'd' .. day .. '|' .. field, by)
+      redis.call('HINCRBY', KEYS[5], 'h' .. asked.hour .. '|' .. field, by)
+      redis.call('HINCRBY', KEYS[5], 'd' .. day .. '|' .. field, by)
     end
   end
 end
-for place, list in pairs(failures) do redis.call('HSET', KEYS[7], place, cjson.encode(list)) end
+for place, list in pairs(failures) do redis.call('HSET', KEYS[6], place, cjson.encode(list)) end
 return outcomes
