@@ -2,13 +2,17 @@
 FROM python:3.11-slim-bookworm AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+# For codepush/domain/_rollout.c; its version does not matter.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/codepush
 WORKDIR /build
 # First what changes seldom.
 COPY requirements.txt ./
 RUN sed '/^\.$/d' requirements.txt > pinned.txt \
     && /opt/codepush/bin/pip install --requirement pinned.txt
-COPY setup.cfg pyproject.toml README.md wsgi.py ./
+COPY setup.cfg setup.py pyproject.toml README.md wsgi.py ./
 COPY codepush ./codepush
 COPY config ./config
 COPY plugins ./plugins

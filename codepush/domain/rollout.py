@@ -5,7 +5,12 @@ hash runs over UTF-16 code units, and only the shift is cut to 32 bits, not the 
 labels move a device by one bucket, so the same devices are early in each rollout.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+try:
+    from codepush.domain import _rollout as compiled
+except ImportError:  # there was no C compiler when this was installed
+    compiled = None  # type: ignore[assignment]
 
 _CYCLE = float(1 << 27)
 _HALF = 1 << 26
@@ -19,8 +24,7 @@ def rollout_hash(units: Sequence[int]) -> int:
     27 bits of ``h`` only, and those are the lower bits of ``31 * h + c``. So the hash is an
     alternating sum of the units and of 32 times those bits, taken as signed numbers. Half a cycle
     more makes them positive, and 31 halves are a half again. They are worked out in floats, which
-    hold them exactly: beyond 30 bits, Python's integers take longer, and this is most of what a
-    check costs while a rollout is open.
+    hold them exactly; beyond 30 bits, Python's integers take longer.
     """
     steps = map(_SMALL.__getitem__, units) if isinstance(units, bytes) else map(float, units)
     low = float(_HALF)
@@ -34,6 +38,10 @@ def rollout_hash(units: Sequence[int]) -> int:
     if even == len(units):
         return value
     return units[-1] + 32 * (int(low) - _HALF) - value
+
+
+_hash_bytes: Callable[[bytes], int] = compiled.hash_bytes if compiled else rollout_hash
+"""The same for code units of a byte each; in Python, it would be a fifth of what a check costs."""
 
 
 def code_units(text: str) -> Sequence[int]:
@@ -56,7 +64,7 @@ def is_early(units: bytes, rollout: int) -> bool:
         units: The device's id, a hyphen and the label, in ASCII.
         rollout: From 1 to 99.
     """
-    return abs(rollout_hash(units)) % 100 < rollout
+    return abs(_hash_bytes(units)) % 100 < rollout
 
 
 def is_selected(client_unique_id: str, label: str, rollout: int) -> bool:

@@ -3,7 +3,7 @@
 The server's own record of a device decides where it was before, not the report. Per device and
 label an install, a download and a failure count once; a device's last eight reports are remembered,
 and an identical one changes nothing. Device ids are stored as 64-bit digests. A device costs about
-230 bytes (``benchmarks/RESULTS.md``), until it has said nothing for ``DEVICE_DAYS``.
+130 bytes (``benchmarks/RESULTS.md``), until it has said nothing for ``DEVICE_DAYS``.
 """
 
 from collections import defaultdict

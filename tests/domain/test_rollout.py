@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codepush.domain.rollout import bucket, code_units, is_early, is_selected, rollout_hash
+from codepush.domain.rollout import (
+    bucket,
+    code_units,
+    compiled,
+    is_early,
+    is_selected,
+    rollout_hash,
+)
+from tests.needed import lacking
 
 # Observed on Microsoft's server: identifier, hash, bucket.
 VECTORS = [
@@ -46,6 +54,23 @@ def as_on_the_reference_server(identifier: str) -> int:
         shifted = (value << 5) & 0xFFFFFFFF
         value = (shifted ^ 0x80000000) - 0x80000000 - value + (low | high << 8)
     return value
+
+
+def test_the_compiled_hash_is_there() -> None:
+    if compiled is None:
+        lacking("there was no C compiler when the server was installed")
+
+
+@given(st.binary(max_size=300))
+def test_the_compiled_hash_is_the_same(units: bytes) -> None:
+    if compiled is not None:
+        assert compiled.hash_bytes(units) == rollout_hash(units)
+
+
+def test_the_compiled_hash_takes_bytes_only() -> None:
+    if compiled is not None:
+        with pytest.raises(TypeError):
+            compiled.hash_bytes("text")  # type: ignore[arg-type]
 
 
 @given(st.text(max_size=120) | st.text("0123456789abcdef-~", max_size=300))
