@@ -38,7 +38,7 @@ key (below ``cp:1:``)           type  contents                                  
 ``{o:ORG}:w:ID:queue``          zset  ``place~delivery id`` by time of attempt       webhook
 ``{o:ORG}:w:ID:log``            zset  ``place~delivery id`` by time made             30 days
 ``{o:ORG}:w:ID:d:DELIVERY``     hash  delivery: notice, status, attempts             30 days
-``{o:ORG}:notice:HASH``         str   what some deliveries tell                      30 days
+``{o:ORG}:notice:HASH``         hash  what some deliveries tell, and how many do      30 days
 ``{o:ORG}:webhook-queue``       zset  webhook ids by time of their next attempt      webhook
 ``{o:ORG}:webhook-head``        str   how far the audit chain was handed on          ever
 ``{i:HASH}:invitation``         str   ``organization id|invitation id`` (index)      its expiry
@@ -308,7 +308,7 @@ def delivery(
 
 
 def notice(organization_id: OrganizationId, digest: str) -> str:
-    """String: what some deliveries tell, as JSON."""
+    """Hash: what some deliveries tell, as JSON, and how many do."""
     return f"{ROOT}:{{o:{organization_id}}}:notice:{digest}"
 
 
