@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 import zipfile
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,6 @@ from typing import Any
 import psutil
 
 BOUNDARY = "benchmark"
-_IDLE_CPU_S = 0.01
-_IDLE_LOOK_S = 0.25
 
 
 class Server:
@@ -89,22 +88,21 @@ class Server:
         path = "/apps/App/deployments/Staging/release"
         self.call("POST", path, body, f"multipart/form-data; boundary={BOUNDARY}", token)
 
-    def wait_until_idle(self) -> None:
-        """Return when nothing goes on any more, in the background either."""
-        before = self._cpu_s()
-        while True:
-            time.sleep(_IDLE_LOOK_S)
-            now = self._cpu_s()
-            if abs(now - before) < _IDLE_CPU_S:
-                return
-            before = now
-
-    def _cpu_s(self) -> float:
-        used = 0.0
-        for each in psutil.Process(self.process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error):  # a job that has ended
-                used += sum(each.cpu_times()[:4])
-        return used
+    @contextlib.contextmanager
+    def packages_left_alone(self) -> Iterator[None]:
+        """Let nobody make packages smaller, which would take a core after each release."""
+        workers = [
+            each
+            for each in psutil.Process(self.process.pid).children(recursive=True)
+            if (line := each.cmdline())[-1:] != ["deliveries"] and "codepush.server.worker" in line
+        ]
+        for each in workers:
+            each.suspend()
+        try:
+            yield
+        finally:
+            for each in workers:
+                each.resume()
 
     def stop(self) -> None:
         self.process.terminate()
