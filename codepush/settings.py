@@ -66,6 +66,8 @@ class Settings:
     cdn_purge_url: str
     cdn_token: str = field(repr=False)
     trusted_proxies: int
+    tls_certificate: Path | None
+    tls_key: Path | None
     secret_keys: tuple[str, ...] = field(repr=False)
     webhook_allow_http: bool
     webhook_allowed_networks: tuple[Network, ...]
@@ -107,6 +109,11 @@ class Settings:
         }
 
     @property
+    def scheme(self) -> str:
+        """What the web server itself speaks: ``http`` or ``https``."""
+        return "https" if self.tls_certificate else "http"
+
+    @property
     def public_path(self) -> str:
         """Path part of ``public_url``, without a trailing slash: ``""`` or ``"/codepush"``."""
         return urlsplit(self.public_url).path.rstrip("/")
@@ -118,7 +125,7 @@ class Settings:
             return self.public_url
         # Not "localhost": some versions of Node look for it at ::1 only.
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -165,6 +172,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         cdn_purge_url=values["CDN_PURGE_URL"],
         cdn_token=values["CDN_TOKEN"],
         trusted_proxies=_integer(values, "TRUSTED_PROXIES", 0, 16),
+        tls_certificate=_file(values, "TLS_CERTIFICATE", "TLS_KEY"),
+        tls_key=_file(values, "TLS_KEY", "TLS_CERTIFICATE"),
         secret_keys=_secret_keys(values, "SECRET_KEY"),
         webhook_allow_http=_choice(values, "WEBHOOK_ALLOW_HTTP", ("0", "1")) == "1",
         webhook_allowed_networks=_networks(values, "WEBHOOK_ALLOWED_NETWORKS"),
@@ -229,6 +238,17 @@ def _directory(values: Mapping[str, str], name: str) -> Path:
             " is missing."
         )
     return path
+
+
+def _file(values: Mapping[str, str], name: str, other: str) -> Path | None:
+    """Return the path of a file that goes with another one; what is in it, is looked at later."""
+    if bool(values[name]) != bool(values[other]):
+        unset = other if values[name] else name
+        raise SettingsError(
+            f"{unset} is not set, but its counterpart is; for HTTPS set both TLS_CERTIFICATE and"
+            " TLS_KEY, to PEM files, or neither where a proxy in front ends TLS."
+        )
+    return Path(values[name]).expanduser() if values[name] else None
 
 
 def _public_url(values: Mapping[str, str], name: str) -> str:

@@ -98,6 +98,11 @@ CDN_TOKEN = ""
 # Number of reverse proxies in front whose X-Forwarded-* headers are believed.
 TRUSTED_PROXIES = "0"
 
+# Files (PEM) of a certificate with its chain, and of its private key: with both, the server speaks
+# HTTPS itself. Empty: HTTP, for a proxy in front that ends TLS.
+TLS_CERTIFICATE = ""
+TLS_KEY = ""
+
 # Encrypts the secrets of webhooks: at least 32 random characters, the same for the web server and
 # the workers. To replace it, put the new one in front: new,old. Empty: with the embedded store, a
 # key made at the first start, in DATA_DIR; with REDIS_URL, no webhooks.

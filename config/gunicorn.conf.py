@@ -10,7 +10,7 @@ from typing import Any
 from codepush.server import lifeline, metrics
 from codepush.server.errors import ServerError
 from codepush.server.logs import log_config, quiet_level
-from codepush.server.start import check_start
+from codepush.server.start import check_start, check_tls
 from codepush.settings import SettingsError, load_settings
 
 try:
@@ -52,6 +52,10 @@ secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 proxy_protocol = "off"
 
+# HTTPS, where no proxy ends TLS. The contents are read anew by each process that starts.
+certfile = str(_settings.tls_certificate) if _settings.tls_certificate else None
+keyfile = str(_settings.tls_key) if _settings.tls_key else None
+
 # The heartbeat file: not on a disk, whose stalls would look like a hung process.
 if os.access("/dev/shm", os.W_OK):  # noqa: S108 - memory, and the file is unlinked at once
     worker_tmp_dir = "/dev/shm"  # noqa: S108
@@ -75,6 +79,7 @@ def on_starting(_server: Any) -> None:
     if lifeline.is_supervised():
         return
     try:
+        check_tls(_settings)
         check_start(_settings, _settings.redis_url)
     except (SettingsError, ServerError) as exc:
         sys.stderr.write(f"codepush: {exc}\n")

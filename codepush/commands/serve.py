@@ -7,7 +7,7 @@ import click
 
 from codepush.plugins import open_storage
 from codepush.server.logs import log_config
-from codepush.server.start import check_start
+from codepush.server.start import check_start, check_tls
 from codepush.server.supervisor import Supervisor
 from codepush.services.accounts import NewUser
 from codepush.services.bootstrap import first_administrator, note_welcome
@@ -36,6 +36,7 @@ def serve() -> None:
     """Run the whole server: the store, the web server and the worker."""
     settings = load_settings()
     logging.config.dictConfig(log_config(settings, settings.log_level.upper()))
+    check_tls(settings)
     services: Services | None = None
 
     def prepare(url: str) -> None:

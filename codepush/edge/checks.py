@@ -138,7 +138,7 @@ class Checks:
     ) -> _Decision | None:
         request = asked.judge()
         prepared = self._snapshot.held(asked.key)
-        origin = origin_of(self._settings, "http", host.decode("latin-1"), "")
+        origin = origin_of(self._settings, self._settings.scheme, host.decode("latin-1"), "")
         if prepared is None or origin is None:
             return None
         decision = prepared.candidates.decide(request)

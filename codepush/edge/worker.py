@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 import sys
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -15,6 +17,7 @@ from codepush.edge.bridge import Bridge
 from codepush.edge.clock import CoarseClock
 from codepush.edge.fast import edge_of
 from codepush.edge.protocol import EdgeProtocol
+from codepush.edge.tls import server_context
 
 _TICK_S = 0.5
 _FORGET_TICKS = 120
@@ -40,12 +43,17 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc] # no stubs
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        if self.cfg.certfile:
+            self.config.ssl_context_factory = self._tls
         self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout
         # To the handlers of everybody else, and quietly: it logs each start and each stop.
         log = logging.getLogger("uvicorn.error")
         log.handlers = []
         log.propagate = True
         log.setLevel(max(log.level, logging.WARNING))
+
+    def _tls(self, _config: uvicorn.Config, _default: object) -> ssl.SSLContext:
+        return server_context(Path(self.cfg.certfile), Path(self.cfg.keyfile))
 
     async def _serve(self) -> None:
         sys.setswitchinterval(_SWITCH_S)

@@ -101,6 +101,11 @@ class Child:
             delay_s = self.backoff.ended()
             log.warning("%s cannot be started (%s); next try in %.1f s", self.name, exc, delay_s)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def reap(self) -> tuple[int, int] | None:
         """Return process id and exit status if it has ended since it was asked last."""
         if self._process is None or (status := self._process.poll()) is None:

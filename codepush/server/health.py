@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -18,15 +19,19 @@ _MENTION_S = 15.0
 class HealthWatch:
     """Asks ``GET /health`` in a thread until the answer is 200."""
 
-    def __init__(self, address: tuple[str, int], wake: Callable[[], None]) -> None:
+    def __init__(
+        self, address: tuple[str, int], wake: Callable[[], None], *, scheme: str = "http"
+    ) -> None:
         """Begin to ask.
 
         Args:
             address: Host and port to connect to.
             wake: Called once, from the thread, when the answer came.
+            scheme: ``http`` or ``https``.
         """
         self._address = address
         self._wake = wake
+        self._scheme = scheme
         self._healthy = threading.Event()
         self._stopped = threading.Event()
         threading.Thread(target=self._run, name="health", daemon=True).start()
@@ -55,7 +60,7 @@ class HealthWatch:
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
 
     def _ask(self) -> int:
-        connection = http.client.HTTPConnection(*self._address, timeout=_ANSWER_S)
+        connection = self._connect()
         try:
             connection.request("GET", "/health", headers={"Connection": "close"})
             return connection.getresponse().status
@@ -64,3 +69,12 @@ class HealthWatch:
         finally:
             with contextlib.suppress(OSError):
                 connection.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._scheme == "http":
+            return http.client.HTTPConnection(*self._address, timeout=_ANSWER_S)
+        # To ourselves, by an address that is not in the certificate: whose it is, is no question.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return http.client.HTTPSConnection(*self._address, timeout=_ANSWER_S, context=context)

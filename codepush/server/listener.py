@@ -6,6 +6,7 @@ the web server restarts wait instead of being refused.
 
 import errno
 import logging
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ BACKLOG = 2048
 _FORMER_WEB_S = 45.0
 """More than gunicorn's graceful timeout: then the web processes of a killed server are gone."""
 _PAUSE_S = 0.05
+_FIRST_FD = 3
 
 
 class Listener:
@@ -53,11 +55,11 @@ def listen(
 ) -> Listener:
     """Listen on the host and port of the settings.
 
-    Waits for the web processes of a server that was killed on this data folder, which may still
-    be finishing requests on the port.
+    A socket that systemd passed on is taken as it is. Waits for the web processes of a server that
+    was killed on this data folder, which may still be finishing requests on the port.
 
     Args:
-        settings: Their host and port are used.
+        settings: Their host and port are used, unless a socket was passed on.
         data_dir: An existing folder.
         give_up: Asked while waiting; True ends it early.
 
@@ -65,6 +67,7 @@ def listen(
         ListenError: The port is taken, or the address cannot be used.
     """
     web_lock = FileLock(data_dir / WEB_LOCK)
+    passed = _passed_on()
     deadline = time.monotonic() + _FORMER_WEB_S
     mentioned = False
     while True:
@@ -72,7 +75,7 @@ def listen(
         alone = web_lock.acquire()
         if web_lock.acquire(shared=True):
             try:
-                return Listener(_bind(settings.host, settings.port), web_lock)
+                return Listener(passed or _bind(settings.host, settings.port), web_lock)
             except OSError as exc:
                 web_lock.release()
                 in_use = exc.errno == errno.EADDRINUSE
@@ -82,6 +85,20 @@ def listen(
             log.warning("waiting for the web processes of a killed server to end")
             mentioned = True
         time.sleep(_PAUSE_S)
+
+
+def _passed_on() -> socket.socket | None:
+    """Return the socket that a service manager listens on for us, as sd_listen_fds(3) has it.
+
+    It keeps the port open between two servers, so what arrives meanwhile waits for the next one.
+    """
+    count, pid = os.environ.pop("LISTEN_FDS", ""), os.environ.pop("LISTEN_PID", "")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if count != "1" or pid != str(os.getpid()):
+        return None
+    passed = socket.socket(fileno=_FIRST_FD)
+    passed.set_inheritable(False)
+    return passed
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -20,6 +20,7 @@ class Signals:
     def __init__(self) -> None:
         """Prepare; handlers are installed on entry."""
         self._wishes = 0
+        self._reloads = 0
         self._last_wish_at = 0.0
         self._former: dict[int, Any] = {}
         self._read_fd, self._write_fd = os.pipe()
@@ -29,6 +30,7 @@ class Signals:
     def __enter__(self) -> Self:
         self._install(signal.SIGTERM, self._on_stop)
         self._install(signal.SIGINT, self._on_stop)
+        self._install(signal.SIGUSR1, self._on_reload)
         self._install(signal.SIGCHLD, lambda _number, _frame: None)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else: nohup
             self._install(signal.SIGHUP, self._on_stop)
@@ -56,6 +58,11 @@ class Signals:
         """Tell whether it was asked again."""
         return self._wishes > 1
 
+    def take_reload(self) -> bool:
+        """Tell whether a signal asked for a reload since this was asked last."""
+        asked, self._reloads = self._reloads, 0
+        return asked > 0
+
     def wait(self, seconds: float) -> bool:
         """Sleep until a signal comes, a child ends, ``wake`` is called or time is up.
 
@@ -74,6 +81,9 @@ class Signals:
 
     def _install(self, number: int, handler: Callable[[int, FrameType | None], None]) -> None:
         self._former[number] = signal.signal(number, handler)
+
+    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self._reloads += 1
 
     def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from codepush.domain.errors import CodePushError
 from codepush.domain.storage import BlobStorage
+from codepush.edge.tls import CertificateError, server_context
 from codepush.plugins import open_storage
 from codepush.server.errors import ServerError
 from codepush.settings import Settings
@@ -33,6 +34,19 @@ def check_start(settings: Settings, url: str) -> None:
     if settings.queue_url:
         check_queue(settings.queue_url)
     check_storage(open_storage(settings.effective_storage_url, settings.storage_secrets))
+
+
+def check_tls(settings: Settings) -> None:
+    """Return if the web server can speak HTTPS, or need not.
+
+    Raises:
+        ServerError: The certificate or its key cannot be used.
+    """
+    if settings.tls_certificate and settings.tls_key:
+        try:
+            server_context(settings.tls_certificate, settings.tls_key)
+        except CertificateError as exc:
+            raise ServerError(str(exc)) from exc
 
 
 def check_reachable(client: StoreClient, name: str = "REDIS_URL") -> None:

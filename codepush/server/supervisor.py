@@ -27,6 +27,7 @@ from codepush.server.locks import (
 )
 from codepush.server.secret_key import own_secret_key
 from codepush.server.signals import Signals
+from codepush.server.start import check_tls
 from codepush.settings import Settings
 
 log = logging.getLogger("codepush.server")
@@ -117,12 +118,14 @@ class Supervisor:
         health: HealthWatch | None = None
         try:
             while not signals.stop_wished():
+                if signals.take_reload():
+                    self._reload(web)
                 patience_s = self._tend()
                 if web.pid != watched:
                     if health is not None:
                         health.stop()
                     watched = web.pid
-                    health = HealthWatch(listener.address, signals.wake) if watched else None
+                    health = self._watch_health(listener, signals) if watched else None
                 if health is not None and health.is_healthy():
                     # What came up well and is killed later starts again at once.
                     web.backoff.clear()
@@ -134,6 +137,19 @@ class Supervisor:
         finally:
             if health is not None:
                 health.stop()
+
+    def _watch_health(self, listener: Listener, signals: Signals) -> HealthWatch:
+        return HealthWatch(listener.address, signals.wake, scheme=self._settings.scheme)
+
+    def _reload(self, web: Child) -> None:
+        """Have new web processes take over from those there are, which finish what they began."""
+        try:
+            check_tls(self._settings)
+        except ServerError as exc:
+            log.error("not reloaded: %s", exc)  # noqa: TRY400 - the sentence says it all
+            return
+        log.info("new web processes take over")
+        web.send(signal.SIGHUP)  # gunicorn's reload
 
     def _start_store(self, signals: Signals) -> str:
         if not self._settings.embedded_store:

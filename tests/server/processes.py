@@ -80,7 +80,9 @@ class Processes:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return kept | own | changes
 
-    def python(self, *arguments: str, **changes: str) -> subprocess.Popen[str]:
+    def python(
+        self, *arguments: str, fds: Sequence[int] = (), **changes: str
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, *arguments],
             env=self.environment(**changes),
@@ -88,6 +90,7 @@ class Processes:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            pass_fds=fds,
             start_new_session=True,
         )
         self._started.append(process)

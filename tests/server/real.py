@@ -3,6 +3,8 @@
 import random
 import re
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,12 +16,23 @@ from tests.server.processes import Processes, wait_for
 class RealServer:
     """``codepush serve`` itself."""
 
-    def __init__(self, processes: Processes, **settings: str) -> None:
+    def __init__(
+        self,
+        processes: Processes,
+        *,
+        command: Sequence[str] = ("-P", "-m", "codepush", "serve"),
+        fds: Sequence[int] = (),
+        authority: Path | None = None,
+        **settings: str,
+    ) -> None:
+        """Start it and wait until it is healthy; with ``authority``, it speaks HTTPS."""
         self._processes = processes
-        self.url = f"http://127.0.0.1:{processes.port}"
+        self.authority = authority
+        scheme = "https" if authority else "http"
+        self.url = f"{scheme}://127.0.0.1:{processes.port}"
         self.data_dir = processes.data_dir
         settings = {"WEB_CONCURRENCY": "2", "LOG_LEVEL": "error"} | settings
-        self.process = processes.python("-P", "-m", "codepush", "serve", **settings)
+        self.process = processes.python(*command, fds=fds, **settings)
         self.output: list[str] = []
         for stream in (self.process.stdout, self.process.stderr):
             threading.Thread(target=self._read, args=(stream,), daemon=True).start()
@@ -30,9 +43,13 @@ class RealServer:
 
     def _is_healthy(self) -> bool:
         try:
-            return requests.get(f"{self.url}/health", timeout=5).text == "Healthy"
+            return self.get("/health").text == "Healthy"
         except requests.RequestException:
             return False
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        trusted = str(self.authority) if self.authority else True
+        return requests.get(f"{self.url}{path}", timeout=5, verify=trusted, **options)
 
     @property
     def token(self) -> str:

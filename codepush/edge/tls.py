@@ -1,0 +1,59 @@
+"""HTTPS without a proxy: what the web server shows to clients, and the least they must speak."""
+
+import ssl
+from pathlib import Path
+
+
+class CertificateError(Exception):
+    """The certificate or its key cannot be used; the message names the setting and says why."""
+
+
+def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return what connections of clients begin with: TLS 1.2 or newer, HTTP/1.1.
+
+    Args:
+        certificate: PEM file of the certificate and, after it, those that lead to its authority.
+        key: PEM file of its private key, which has no password.
+
+    Raises:
+        CertificateError: One of them cannot be read, or they do not belong together.
+    """
+    _check_readable("TLS_CERTIFICATE", certificate, "the certificate and its chain")
+    _check_readable("TLS_KEY", key, "its private key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as exc:
+        if exc.reason == "KEY_VALUES_MISMATCH":
+            raise CertificateError(
+                f"The key in TLS_KEY ({key}) is not that of the certificate in TLS_CERTIFICATE"
+                f" ({certificate}); name the two files that were issued together."
+            ) from exc
+        raise CertificateError(
+            f"TLS_CERTIFICATE ({certificate}) and TLS_KEY ({key}) cannot be used"
+            f" ({exc.reason or exc}); they must be PEM files, the certificate with its chain and"
+            " its private key."
+        ) from exc
+    return context
+
+
+def _check_readable(name: str, path: Path, what: str) -> None:
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as exc:
+        raise CertificateError(
+            f"{name} ({path}) cannot be read: {exc.strerror}. Name a PEM file with {what}, which"
+            " the server's user may read."
+        ) from exc
+
+
+def _no_password() -> str:
+    """Instead of OpenSSL's question at the terminal."""
+    raise CertificateError(
+        "The key in TLS_KEY has a password, which nobody types when a server starts; write it"
+        " without one (openssl pkey -in KEY -out NEW), and let only the server's user read it."
+    )
