@@ -9,10 +9,12 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
+from zipfile import BadZipFile, ZipFile
 
 import deflate
 
-from codepush.archive.contents import EntryError
+from codepush.archive.contents import CHUNK_BYTES, EntryError
 from codepush.archive.models import Archive, PackedFile
 from codepush.archive.recompression import LEVEL, copy_file
 from codepush.archive.refusals import show
@@ -71,6 +73,34 @@ def build_diff(base: Mapping[str, str], new: Archive, spool: Path | None = None)
     except BaseException:
         target.close()
         raise
+
+
+def apply_diff(base: Mapping[str, str], diff: BinaryIO) -> dict[str, str]:
+    """Return what a device has that puts a diff onto a package: SHA-256 of each file by path.
+
+    By Python's own reader of zips, so that what wrote the diff does not judge it.
+
+    Args:
+        base: SHA-256 of each file of the package that the device has, by path.
+        diff: Seekable.
+
+    Raises:
+        ValueError: It is no diff, or damaged.
+    """
+    try:
+        with ZipFile(diff) as archive:
+            deleted = set(json.loads(archive.read(MANIFEST))["deletedFiles"])
+            files = {path: digest for path, digest in base.items() if path not in deleted}
+            for entry in archive.infolist():
+                if entry.filename != MANIFEST and not entry.is_dir():
+                    digest = sha256()
+                    with archive.open(entry) as file:
+                        while chunk := file.read(CHUNK_BYTES):
+                            digest.update(chunk)
+                    files[entry.filename] = digest.hexdigest()
+    except (BadZipFile, KeyError, TypeError, EOFError, zlib.error) as exc:
+        raise ValueError(str(exc)) from exc
+    return files
 
 
 def meets_leftovers(

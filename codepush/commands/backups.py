@@ -11,6 +11,7 @@ import click
 from codepush.commands.session import open_session
 from codepush.server.start import check_layout
 from codepush.services.backups.backup import make_backup
+from codepush.services.backups.locked import count_locked
 from codepush.services.backups.reading import BackupFile, BackupFileError
 from codepush.services.backups.restore import check_target, restore
 from codepush.services.backups.verification import Verification
@@ -48,6 +49,10 @@ def backup(file: Path, *, blobs: bool) -> None:
         f"{file} holds everything, and"
         f" {'' if blobs else 'the names of '}{made.blobs} package files."
     )
+    click.echo(
+        "Not in it: the settings of the server, and the key that encrypts webhooks, without which a"
+        f" copy can call none. Keep that key apart from the backup; it is {session.key_place}."
+    )
     click.echo(f"SHA-256 of its contents: {made.sha256}")
     faults = [need.what for need in made.faults]
     faults += [f"The package {key} was deleted meanwhile." for key in made.gone]
@@ -64,7 +69,8 @@ def restore_backup(file: Path, *, sha256: str) -> None:
     The whole file is checked before anything is written. A restore that was interrupted is begun
     again by the same command; until it has finished, no server starts on the store.
 
-    Exit codes: 0, all is there; 1, packages are missing; 2, nothing was restored.
+    Exit codes: 0, all is there; 1, packages are missing, or webhooks cannot be called with the
+    SECRET_KEY that is set here; 2, nothing was restored.
     """
     source = BackupFile(file)
     with open_session(any_layout=True) as session:
@@ -76,8 +82,17 @@ def restore_backup(file: Path, *, sha256: str) -> None:
         with click.progressbar(length=source.size, label="Restoring", file=sys.stderr) as progress:
             done = restore(session.client, session.storage, source, head, progress.update)
         layout.migrate(session.client, lambda _version: None)
+        locked = count_locked(session.client, session.vault)
     click.echo(f"{done.keys} keys restored, {done.put} package files put into the storage.")
-    _complain([f"The package {key} is missing in the storage." for key in done.missing])
+    faults = [f"The package {key} is missing in the storage." for key in done.missing]
+    if locked:
+        faults.append(
+            f"{locked} webhooks cannot be called: they were encrypted under another SECRET_KEY than"
+            " is set here. Set it to that of the server that was backed up, which is in its setting"
+            " SECRET_KEY or else in the file secret-key of its DATA_DIR, before you start this one;"
+            " codepush verify tells whether it fits."
+        )
+    _complain(faults)
 
 
 @click.command()
@@ -87,9 +102,14 @@ def verify() -> None:
     Exit codes: 0, all is sound; 1, something is not.
     """
     with open_session() as session, _Bar("Reading records") as one, _Bar("Packages") as two:
-        looking = Verification(session.client, session.storage, system_clock)
+        looking = Verification(session.client, session.storage, system_clock, session.vault)
         findings = looking.run(one.tell, two.tell)
     click.echo(f"{looking.releases} releases with {looking.blobs} package files.")
+    if looking.untried_diffs:
+        click.echo(
+            f"{looking.untried_diffs} diffs could not be tried, because nobody knows any more what"
+            " was in the packages that they are put onto."
+        )
     _complain([f"{each.what} {each.remedy}" for each in findings])
     click.echo("Everything is sound.")
 

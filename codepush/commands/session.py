@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from codepush.domain.storage import BlobStorage
 from codepush.plugins import open_storage
 from codepush.server.access import store_url
+from codepush.server.secret_key import FILE, keys_at_hand
 from codepush.server.start import check_layout, check_reachable
 from codepush.services.container import Services, build_services
+from codepush.services.vault import Vault
 from codepush.settings import load_settings
 from codepush.store.connection import StoreClient, connect
 from codepush.store.queue import JobQueue
@@ -41,10 +43,14 @@ class Session:
 
     Attributes:
         client: Of the store; takes any bytes for text.
+        vault: Reads secrets, with the keys that a server would have here.
+        key_place: Where the operator finds the key, for people.
     """
 
     client: StoreClient
     storage: BlobStorage
+    vault: Vault
+    key_place: str
 
 
 @contextlib.contextmanager
@@ -66,4 +72,6 @@ def open_session(*, any_layout: bool = False) -> Iterator[Session]:
         if not any_layout:
             check_layout(client)
         storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
-        yield Session(client, storage)
+        is_own = settings.embedded_store and not settings.secret_keys
+        place = f"in the file {settings.data_dir / FILE}" if is_own else "the setting SECRET_KEY"
+        yield Session(client, storage, Vault(keys_at_hand(settings)), place)

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from codepush.server.errors import ServerError
-from codepush.settings import MIN_SECRET_KEY
+from codepush.settings import MIN_SECRET_KEY, Settings
 
 FILE = "secret-key"
 _BYTES = 48
@@ -34,6 +34,18 @@ def own_secret_key(data_dir: Path) -> str:
             " and rotate the secrets of all webhooks."
         )
     return key
+
+
+def keys_at_hand(settings: Settings) -> tuple[str, ...]:
+    """Return the keys that a server with these settings has, newest first; makes none.
+
+    Raises:
+        ServerError: The key in the data folder cannot be read.
+    """
+    if settings.secret_keys or not settings.embedded_store:
+        return settings.secret_keys
+    is_made = (settings.data_dir / FILE).exists()
+    return (own_secret_key(settings.data_dir),) if is_made else ()
 
 
 def _make(path: Path) -> None:

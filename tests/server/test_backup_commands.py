@@ -1,8 +1,12 @@
 """``codepush backup``, ``restore``, ``verify`` and ``migrate`` as operators run them."""
 
+import shutil
 from pathlib import Path
 
+import requests
+
 from tests.server.processes import Processes
+from tests.server.real import RealServer
 
 
 def run(processes: Processes, *command: str, code: int = 0, **settings: str) -> tuple[str, str]:
@@ -36,3 +40,32 @@ def test_from_one_embedded_store_into_another(processes: Processes, tmp_path: Pa
     assert said.splitlines()[-1].startswith("codepush: ")
     _, said = run(processes, "backup", str(file), code=2)
     assert "exists already" in said
+
+
+def test_a_restore_without_the_key_of_the_webhooks_says_so(
+    processes: Processes, tmp_path: Path
+) -> None:
+    server = RealServer(processes)
+    hook = {"url": "https://example.com/hook"}
+    made = requests.post(
+        f"{server.url}/api/v1/webhooks", json=hook, headers=server.headers, timeout=30
+    )
+    assert made.status_code == 201
+    file = str(tmp_path / "backup")
+    told, _ = run(processes, "backup", file)
+    key = processes.data_dir / "secret-key"
+    assert f"Keep that key apart from the backup; it is in the file {key}." in told
+    server.stop()
+    told, _ = run(processes, "verify")
+    assert "Everything is sound." in told
+
+    there = tmp_path / "there"
+    told, said = run(processes, "restore", file, code=1, DATA_DIR=str(there))
+    assert "keys restored" in told
+    assert "1 webhooks cannot be called: they were encrypted under another SECRET_KEY" in said
+    _, said = run(processes, "verify", code=1, DATA_DIR=str(there))
+    assert "cannot be called: it was encrypted under another SECRET_KEY" in said
+    assert not (there / "secret-key").exists()
+    run(processes, "verify", DATA_DIR=str(there), SECRET_KEY=key.read_text().strip())
+    shutil.copy(key, there)
+    run(processes, "verify", DATA_DIR=str(there))

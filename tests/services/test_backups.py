@@ -19,6 +19,8 @@ from codepush.services.backups.reading import BackupFile, BackupFileError
 from codepush.services.backups.restore import check_target, restore
 from codepush.services.backups.verification import Verification
 from codepush.services.clock import system_clock
+from codepush.services.vault import Vault
+from codepush.settings import load_settings
 from codepush.store import groups, keys, layout
 from codepush.store.connection import StoreClient, connect
 from plugins.storage_local import LocalStorage
@@ -119,7 +121,8 @@ def load(path: Path, target: StoreClient, storage: LocalStorage) -> Any:
 
 
 def faults(client: StoreClient, storage: LocalStorage) -> list[str]:
-    return [each.what for each in Verification(client, storage, system_clock).run()]
+    vault = Vault(load_settings({"CODEPUSH_ENV": "testing"}).secret_keys)
+    return [each.what for each in Verification(client, storage, system_clock, vault).run()]
 
 
 @pytest.mark.parametrize("at_once", [1_000, 3])

@@ -1,20 +1,16 @@
 """Looks whether all data is sound, and says what is not."""
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from tempfile import TemporaryFile
-from typing import BinaryIO
 
-from codepush.domain.errors import InvalidParameterError, NotFoundError
-from codepush.domain.ids import BlobKey
-from codepush.domain.models import Download
-from codepush.domain.storage import BlobStorage, content_sha256
+from codepush.domain.storage import BlobStorage
+from codepush.services.backups.blobs import BlobLook, Wanted, WantedBlobs, listings_in
+from codepush.services.backups.locked import is_locked, webhook_id
 from codepush.services.backups.survey import OnGroup, Survey
 from codepush.services.clock import Clock
-from codepush.services.packages import examine
+from codepush.services.vault import Vault
 from codepush.store import keys
 from codepush.store.audit import chain_hash
 from codepush.store.connection import StoreClient
@@ -23,7 +19,6 @@ from codepush.store.releases import decode_release
 
 OnBlob = Callable[[int, int], None]
 
-_CHUNK_BYTES = 1 << 20
 _LABEL = re.compile(r"v[0-9]+")
 
 
@@ -40,30 +35,26 @@ class Finding:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Why a blob must be there.
-
-    Attributes:
-        who: The release, for people.
-        package_hash: Of what must be in it; "" for a diff.
-    """
-
-    who: str
-    package_hash: str
-
-
 class Verification:
     """One look at everything; collects findings."""
 
-    def __init__(self, client: StoreClient, storage: BlobStorage, clock: Clock):
-        """Look at the store of ``client``, which takes any bytes for text, and at ``storage``."""
+    def __init__(self, client: StoreClient, storage: BlobStorage, clock: Clock, vault: Vault):
+        """Look at the store of ``client``, which takes any bytes for text, and at ``storage``.
+
+        Args:
+            client: Its commands take any bytes for text.
+            storage: Of the packages.
+            clock: Tells what has expired.
+            vault: That the server would read secrets with.
+        """
+        self._vault = vault
         self._survey = Survey(GroupReader(client), clock)
         self._storage = storage
         self._findings: dict[str, list[Finding]] = {}
-        self._wanted: dict[str, dict[Download, Wanted]] = {}
+        self._apps: dict[str, tuple[WantedBlobs, set[str]]] = {}
         self.releases = 0
         self.blobs = 0
+        self.untried_diffs = 0
         self._releases_of: dict[str, int] = {}
 
     def run(
@@ -91,58 +82,38 @@ class Verification:
     def group(self, tag: str, entries: Iterable[Entry]) -> None:
         """Look at one group; see ``Survey``."""
         kind = tag.partition(":")[0]
-        look = _AppLook(tag) if kind == "a" else _ChainLook(tag) if kind == "o" else None
+        look: _AppLook | _OrganizationLook | None = None
+        if kind == "a":
+            look = _AppLook(tag)
+        elif kind == "o":
+            look = _OrganizationLook(tag, self._vault)
         for entry in entries:
             if look:
                 look.entry(entry)
         if look:
             self._findings[tag] = look.finish()
         if isinstance(look, _AppLook):
-            self._wanted[tag] = look.wanted
+            self._apps[tag] = look.wanted, look.listings
             self._releases_of[tag] = look.releases
 
     def _look_at_blobs(self, on_blob: OnBlob) -> list[Finding]:
-        wanted = {blob: who for some in self._wanted.values() for blob, who in some.items()}
-        self.blobs = len(wanted)
-        found: list[Finding] = []
-        for done, (download, by) in enumerate(sorted(wanted.items(), key=_by_key), 1):
-            fault = self._fault(download, by.package_hash)
-            if fault:
-                remedy = "Restore it from a backup with blobs, or release the package again."
-                found.append(Finding(f"The blob {download.blob_key} of {by.who} {fault}.", remedy))
-            on_blob(done, len(wanted))
+        self.blobs = sum(len(wanted) for wanted, _ in self._apps.values())
+        read = 0
+
+        def note() -> None:
+            nonlocal read
+            read += 1
+            on_blob(read, self.blobs)
+
+        look = BlobLook(self._storage, note)
+        remedy = "Restore it from a backup with blobs, or release the package again."
+        found = [
+            Finding(f"The blob {download.blob_key} of {why.who} {fault}.", remedy)
+            for wanted, listings in self._apps.values()
+            for download, why, fault in look.faults(wanted, sorted(listings))
+        ]
+        self.untried_diffs = look.untried
         return found
-
-    def _fault(self, download: Download, package_hash: str) -> str:
-        digest, size = hashlib.sha256(), 0
-        with TemporaryFile() as copy:
-            try:
-                with self._storage.open(BlobKey(download.blob_key)) as file:
-                    while chunk := file.read(_CHUNK_BYTES):
-                        digest.update(chunk)
-                        size += len(chunk)
-                        copy.write(chunk)
-            except NotFoundError:
-                return "is missing"
-            if size != download.size:
-                return f"has {size} bytes in place of {download.size}"
-            if content_sha256(download.blob_key) not in {None, digest.hexdigest()}:
-                return "has another SHA-256 than its name says"
-            copy.seek(0)
-            if package_hash and _hash_of(copy) != package_hash:
-                return "has another package hash than the release says"
-        return ""
-
-
-def _hash_of(package: BinaryIO) -> str:
-    try:
-        return examine(package).hash
-    except InvalidParameterError:
-        return ""
-
-
-def _by_key(item: tuple[Download, Wanted]) -> str:
-    return item[0].blob_key
 
 
 class _AppLook:
@@ -150,7 +121,8 @@ class _AppLook:
 
     def __init__(self, tag: str):
         self.tag = tag
-        self.wanted: dict[Download, Wanted] = {}
+        self.wanted: WantedBlobs = {}
+        self.listings: set[str] = set()
         self.releases = 0
         self._findings: list[Finding] = []
         self._has_app = False
@@ -169,6 +141,10 @@ class _AppLook:
         match place.name.split(":"):
             case ["app"]:
                 self._has_app = True
+            case ["packages" | "binaries" as kind]:
+                for field, text in pairs:
+                    if "|" not in field:  # else a diff
+                        self.listings.update(listings_in(kind, text))
             case ["deployments"]:
                 self._named |= {held: name for name, held in pairs}
             case ["d", deployment]:
@@ -238,19 +214,22 @@ class _AppLook:
         self.releases += 1
         who = f"{release.label} of deployment {deployment} of app {self.tag[2:]}"
         self.wanted[release.full] = Wanted(who, release.package_hash)
-        for diff in release.diffs.values():
+        for base, diff in release.diffs.items():
             if diff:
-                self.wanted.setdefault(diff, Wanted(who, ""))
+                known = self.wanted.get(diff)
+                pairs = {*(known.diffs if known else ()), (base, release.package_hash)}
+                self.wanted[diff] = Wanted(who, "", tuple(sorted(pairs)))
 
     def _find(self, what: str, remedy: str) -> None:
         self._findings.append(Finding(f"The app {self.tag[2:]} {what}.", remedy))
 
 
-class _ChainLook:
-    """Looks at the audit chain of one organization."""
+class _OrganizationLook:
+    """Looks at the audit chain and the webhooks of one organization."""
 
-    def __init__(self, tag: str):
+    def __init__(self, tag: str, vault: Vault):
         self.tag = tag
+        self._vault = vault
         self._last: tuple[int, str] | None = None
         self._head: dict[str, str] = {}
         self._findings: list[Finding] = []
@@ -258,7 +237,11 @@ class _ChainLook:
     def entry(self, entry: Entry) -> None:
         """Look at one key, or a part of it."""
         place = keys.place(entry.key)
-        if place and place.name == "audit-head":
+        if place and (identity := webhook_id(place.name)):
+            record = dict(zip(entry.items[::2], entry.items[1::2], strict=True))
+            if is_locked(record, self._vault):
+                self._locked(identity)
+        elif place and place.name == "audit-head":
             self._head = dict(zip(entry.items[::2], entry.items[1::2], strict=True))
         elif place and place.name == "audit":
             for row_id, row in zip(entry.items[::2], entry.items[1::2], strict=True):
@@ -280,6 +263,15 @@ class _ChainLook:
             elif row["h"] != chain_hash(last_hash, row["e"]):
                 self._find(f"was changed at number {number}")
         self._last = number, row["h"]
+
+    def _locked(self, identity: str) -> None:
+        self._findings.append(
+            Finding(
+                f"The webhook {identity} of organization {self.tag[2:]} cannot be called: it was"
+                " encrypted under another SECRET_KEY than is set here.",
+                "Set the one that the server had, alone or behind a new one (new,old).",
+            )
+        )
 
     def _find(self, what: str) -> None:
         self._findings.append(
