@@ -39,13 +39,14 @@ class World:
     It is made once: a refused request changes nothing, which is what is tested here.
     """
 
-    def __init__(self, redis_url: str, client: StoreClient, folder: Path) -> None:
+    def __init__(self, redis_url: str, queue_url: str, client: StoreClient, folder: Path) -> None:
         self._client = client
         self.app = create_app(
             load_settings(
                 {
                     "CODEPUSH_ENV": "testing",
                     "REDIS_URL": redis_url,
+                    "QUEUE_URL": queue_url,
                     "DATA_DIR": str(folder),
                     "MAX_PACKAGE_MB": "1",
                 }
@@ -80,9 +81,12 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(
-    redis_url: str, shared_client: StoreClient, tmp_path_factory: pytest.TempPathFactory
+    redis_url: str,
+    queue_url: str,
+    shared_client: StoreClient,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
-    yield World(redis_url, shared_client, tmp_path_factory.mktemp("bad") / "var")
+    yield World(redis_url, queue_url, shared_client, tmp_path_factory.mktemp("bad") / "var")
     shared_client.flushall()  # type: ignore[attr-defined]
 
 

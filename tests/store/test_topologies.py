@@ -20,12 +20,11 @@ from codepush.store.connection import STORE_ERRORS, StoreClient, connect, connec
 from codepush.store.stores import open_stores
 from tests.api_client import Account, ApiClient, bundle
 from tests.certificates import Certificates
+from tests.needed import lacking
 from tests.redis_servers import REDIS, Cluster, RedisServer, Sentinels, free_ports, wait_for
 
 USER = UserId("u")
 SLOTS = 30
-
-needs_redis = pytest.mark.skipif(not REDIS, reason="redis-server, which speaks TLS, is missing")
 
 
 def use(client: StoreClient) -> None:
@@ -58,6 +57,8 @@ def serve(settings: Settings, url: str) -> None:
 
 def certificates(tmp_path: Path) -> tuple[Certificates, tuple[str, ...], str]:
     """Return them, a server's options, and a URL's."""
+    if not REDIS:
+        lacking("redis-server, which speaks TLS, is not installed")
     made = Certificates.make(tmp_path)
     files = ("--tls-cert-file", str(made.certificate), "--tls-key-file", str(made.key))
     options = (*files, "--tls-ca-cert-file", str(made.authority))
@@ -78,7 +79,6 @@ def tls(tmp_path: Path) -> Iterator[tuple[RedisServer, str, Certificates]]:
         server.kill()
 
 
-@needs_redis
 def test_a_store_behind_tls_with_client_certificates(
     settings: Settings, tls: tuple[RedisServer, str, Certificates]
 ) -> None:
@@ -91,7 +91,6 @@ def test_a_store_behind_tls_with_client_certificates(
         assert client.llen("rq:queue:default") == 1
 
 
-@needs_redis
 @pytest.mark.parametrize("parts", ["", "?ssl_ca_certs={authority}"])
 def test_a_certificate_of_an_unknown_authority_or_none_of_ours_is_an_outage(
     tls: tuple[RedisServer, str, Certificates], parts: str
@@ -108,7 +107,6 @@ def test_a_certificate_of_an_unknown_authority_or_none_of_ours_is_an_outage(
         gc.collect()
 
 
-@needs_redis
 def test_a_cluster_behind_tls(settings: Settings, tmp_path: Path) -> None:
     _, options, query = certificates(tmp_path)
     cluster = Cluster(tmp_path, tls=options)

@@ -22,6 +22,7 @@ from codepush.domain.permissions import Role
 from codepush.services.container import Services
 from codepush.settings import Settings
 from codepush.store import quotas as quota_store
+from codepush.store.cluster import ClusterClient
 from codepush.store.connection import StoreClient
 from codepush.web import quotas
 from tests.api_client import Account, ApiClient, bundle
@@ -106,8 +107,11 @@ def use_up(client: ApiClient) -> TestResponse:
 
 def evaluations(redis: Any) -> int:
     """How many scripts the store has run."""
-    stats = redis.info("commandstats")
-    return int(stats.get("cmdstat_evalsha", {"calls": 0})["calls"])
+    if isinstance(redis, ClusterClient):
+        stats = redis.info("commandstats", target_nodes=ClusterClient.PRIMARIES).values()
+    else:
+        stats = [redis.info("commandstats")]
+    return sum(int(each.get("cmdstat_evalsha", {"calls": 0})["calls"]) for each in stats)
 
 
 # What is said.
@@ -497,6 +501,7 @@ def run(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Result]]:
     environment = {
         "CODEPUSH_ENV": "testing",
         "REDIS_URL": settings.redis_url,
+        "QUEUE_URL": settings.queue_url,
         "DATA_DIR": str(settings.data_dir),
     }
 

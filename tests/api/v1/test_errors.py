@@ -270,13 +270,14 @@ def test_a_store_that_is_away_is_a_503(settings: Settings) -> None:
 
 
 def test_errors_are_envelopes_below_the_path_of_the_public_url_too(
-    redis_url: str, redis: object, tmp_path: Any
+    redis_url: str, queue_url: str, redis: object, tmp_path: Any
 ) -> None:
     app = create_app(
         load_settings(
             {
                 "CODEPUSH_ENV": "testing",
                 "REDIS_URL": redis_url,
+                "QUEUE_URL": queue_url,
                 "DATA_DIR": str(tmp_path),
                 "PUBLIC_URL": "https://example.com/push",
             }
