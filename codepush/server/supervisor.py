@@ -118,8 +118,6 @@ class Supervisor:
         health: HealthWatch | None = None
         try:
             while not signals.stop_wished():
-                if signals.take_reload():
-                    self._reload(web)
                 patience_s = self._tend()
                 if web.pid != watched:
                     if health is not None:
@@ -133,6 +131,9 @@ class Supervisor:
                     if not self._ready:
                         self._ready = True
                         self._on_ready()
+                # Not while it starts: a signal would end gunicorn, which reads all anew anyway.
+                if health is None and web.pid is not None and signals.take_reload():
+                    self._reload(web)
                 signals.wait(patience_s)
         finally:
             if health is not None:

@@ -49,6 +49,18 @@ def test_a_signal_stops_web_then_worker_then_store(server: Server, number: int) 
     assert not server.said("killing")
 
 
+def test_a_reload_that_is_asked_for_too_early_waits(processes: Processes) -> None:
+    server = processes.serve()
+    web = server.child(".web")
+    server.process.send_signal(signal.SIGUSR1)
+    server.wait_until_ready()
+    assert server.child(".web").pid == web.pid
+    wait_for(lambda: server.said("new web processes take over"), "the reload")
+    wait_for(lambda: server.get("/health") == (200, "ok"), "answers")
+    assert server.child(".web").pid == web.pid
+    assert server.stop() == 0
+
+
 def test_a_request_at_work_is_answered_before_the_stop(server: Server) -> None:
     answers: list[tuple[int, str]] = []
     request = threading.Thread(target=lambda: answers.append(server.get("/slow")))
