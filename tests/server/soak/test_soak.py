@@ -217,6 +217,9 @@ class Soak:
             counted = (held.get("downloaded", 0), held.get("installed", 0))
             wanted = tuple(sum(each[label][at] for each in expected) for at in (0, 1))
             assert counted == wanted, label
+        # Each device runs one release: the newest that it installed.
+        active = sum(each.get("totalActive", 0) for each in metrics.values())
+        assert active == sum(each["v1"][1] for each in expected)
 
     def check_deliveries(self) -> int:
         """Each webhook was told of each release, in order; return how many deliveries that is."""
