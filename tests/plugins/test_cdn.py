@@ -110,7 +110,7 @@ def test_each_change_leaves_a_job(
     told = ApiClient(http, api.account)
     told.add_app()
     told.release(bundle())
-    client = connect_queue(settings.redis_url)
+    client = connect_queue(settings.effective_queue_url)
     jobs = [client.hget(job, "description") for job in client.keys("rq:job:*")]
     assert sum(b"codepush.jobs.cdn.purge" in (job or b"") for job in jobs) == 1
 

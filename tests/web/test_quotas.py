@@ -13,6 +13,7 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 from flask import Flask
+from redis.cluster import RedisCluster
 from werkzeug.test import TestResponse
 
 from codepush.app import create_app
@@ -108,7 +109,7 @@ def use_up(client: ApiClient) -> TestResponse:
 def evaluations(redis: Any) -> int:
     """How many scripts the store has run."""
     if isinstance(redis, ClusterClient):
-        stats = redis.info("commandstats", target_nodes=ClusterClient.PRIMARIES).values()
+        stats = redis.info("commandstats", target_nodes=RedisCluster.PRIMARIES).values()
     else:
         stats = [redis.info("commandstats")]
     return sum(int(each.get("cmdstat_evalsha", {"calls": 0})["calls"]) for each in stats)

@@ -77,7 +77,10 @@ class Checker(Sender):
         info = json.loads(self._connection.ask("GET", path))["update_info"]
         allowed = deployment.allowed(asked_at, time.monotonic(), self.ground.store_kills)
         if fault := self._fault(deployment, held, info, allowed):
-            self.ground.wrong.append(f"{path}: {fault}: {info}")
+            at = time.monotonic() - self.ground.began_at
+            self.ground.wrong.append(
+                f"after {at:.1f} s, {deployment.app} {deployment.name}: {fault}: {info}"
+            )
         elif info["is_available"]:
             self.offered += 1
             if self.offered % DOWNLOAD_EVERY == 0:

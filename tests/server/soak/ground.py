@@ -30,6 +30,7 @@ class Ground:
     is_over: threading.Event = field(default_factory=threading.Event)
     store_kills: list[float] = field(default_factory=list)
     web_kills: list[float] = field(default_factory=list)
+    began_at: float = field(default_factory=time.monotonic)
     failures: list[Failure] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     pace: float = 1.0
