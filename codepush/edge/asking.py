@@ -109,7 +109,7 @@ def reply(
     if is_shared:
         lasting = f"max-age=0, s-maxage={max_age_s}, stale-if-error=86400"
         headers.append(("Cache-Control", f"public, {lasting if max_age_s else 'no-cache'}"))
-        names = surrogate_keys(prepared.app_id, prepared.deployment_id)
+        names = surrogate_keys(*prepared.mark.address)
         headers.append(("Surrogate-Key", " ".join(names)))  # Fastly, Varnish
         headers.append(("Cache-Tag", ",".join(names)))  # Cloudflare, Akamai
     else:

@@ -19,7 +19,7 @@ from codepush.edge.asking import CHECKS, JSON, Asked, Reply, read_check, reply
 from codepush.edge.memo import Memo
 from codepush.edge.wire import Speller
 from codepush.services.acquisition import NO_UPDATE, UPDATE, UPDATE_CHECKS
-from codepush.services.snapshot import Prepared, Snapshot
+from codepush.services.snapshot import Mark, Prepared, Snapshot
 from codepush.settings import Settings
 from codepush.telemetry.counters import Cell
 from codepush.web.context import origin_of, package_url_at
@@ -39,18 +39,18 @@ WantDiff = Callable[[Prepared, str, UpdateAnswer], None]
 class _Decision:
     """What to tell devices that say the same of themselves, ready to be written."""
 
-    __slots__ = ("prepared", "rolling_out", "rollout", "settled", "settled_cell", "tail")
+    __slots__ = ("mark", "rolling_out", "rollout", "settled", "settled_cell", "tail")
 
     def __init__(
         self,
-        prepared: Prepared,
+        mark: Mark,
         settled: Answer,
         settled_cell: Cell,
         rolling_out: Answer,
         label: str,
         rollout: int,
     ):
-        self.prepared = prepared
+        self.mark = mark
         self.settled = settled
         self.settled_cell = settled_cell
         self.rolling_out = rolling_out
@@ -105,12 +105,12 @@ class Checks:
             return None
         key = known + b" " + host if self._is_by_host else known
         decision = self._memo.get(key)
-        if decision is None or not decision.prepared.is_valid:
+        if decision is None or not decision.mark.is_valid:
             decision = self._decide(known, host, is_named=bool(parameter))
             if decision is None:
                 return None
             self._memo.put(key, decision)
-        decision.prepared.is_used = True
+        decision.mark.is_used = True
         rollout = decision.rollout
         if rollout and identifier and is_early(identifier + decision.tail, rollout):
             self._updates.count += 1
@@ -153,7 +153,7 @@ class Checks:
 
         rollout = decision.rollout if decision.rolling_out else 0
         return _Decision(
-            prepared,
+            prepared.mark,
             write(decision.settled),
             self._updates if decision.settled.download else self._others,
             write(decision.rolling_out),

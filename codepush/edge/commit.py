@@ -100,7 +100,7 @@ class Reports:
         BATCH_SIZE.observe(len(batch))
         told: defaultdict[Address, list[Told]] = defaultdict(list)
         for reading, device, _ in batch:
-            told[reading.prepared.address].append((reading.report, device))
+            told[reading.mark.address].append((reading.report, device))
         found = await self._count(told)
         became = {address: iter(each) for address, each in found.items()}
         tally: Counter[tuple[str, Outcome]] = Counter()
@@ -108,13 +108,13 @@ class Reports:
         leaving: defaultdict[Address, list[Told]] = defaultdict(list)
         for reading, device, _ in batch:
             report = reading.report
-            outcome = next(became[reading.prepared.address])
+            outcome = next(became[reading.mark.address])
             tally[report.happening, outcome] += 1
             answers.append(UNKNOWN if outcome is Outcome.UNKNOWN_DEPLOYMENT else ACCEPTED)
             left = report.leaves(device, outcome)
             previous = self._snapshot.held(left) if left else None
             if previous is not None:
-                leaving[previous.address].append((report.leaving(), device))
+                leaving[previous.mark.address].append((report.leaving(), device))
         if leaving:
             await self._count(leaving)
         for (what, outcome), count in tally.items():

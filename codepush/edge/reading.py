@@ -16,7 +16,7 @@ from codepush.domain.reports import Report, device_digest
 from codepush.edge.memo import Memo
 from codepush.edge.reported import DEPLOYS, DOWNLOADS, deploy_report, download_report, who
 from codepush.edge.wire import LONGEST, either_spelling
-from codepush.services.snapshot import Prepared, Snapshot
+from codepush.services.snapshot import Mark, Snapshot
 
 _MOST = 4_096
 _LONGEST_BODY = 1_000
@@ -32,7 +32,7 @@ class Reading:
     """A report that is right in every way, and the deployment it is about."""
 
     report: Report
-    prepared: Prepared
+    mark: Mark
 
 
 class Reader:
@@ -67,7 +67,7 @@ class Reader:
         # No NUL is in any JSON.
         key = b"\0".join((path, before, after))
         reading = self._memo.get(key)
-        if reading is None or not reading.prepared.is_valid:
+        if reading is None or not reading.mark.is_valid:
             told = self._parse(path, body)
             if told is None:
                 return None
@@ -81,7 +81,7 @@ class Reader:
         previous = reading.report.previous_key
         if previous and self._snapshot.held(previous) is None:
             return None
-        reading.prepared.is_used = True
+        reading.mark.is_used = True
         return reading, device_digest(identifier.decode())
 
     def _parse(self, path: bytes, body: bytes) -> tuple[Reading, dict[str, Any]] | None:
@@ -101,4 +101,4 @@ class Reader:
         previous = report.previous_key
         if prepared is None or (previous and self._snapshot.held(previous) is None):
             return None
-        return Reading(report, prepared), fields
+        return Reading(report, prepared.mark), fields

@@ -46,9 +46,7 @@ class Acquisition:
     def want_diff(self, prepared: Prepared, package_hash: str, answer: UpdateAnswer) -> None:
         """Have a diff made where a device that asked could use one; to be done after answering."""
         if answer.release and answer.misses_diff:
-            self._wanted.diff(
-                prepared.app_id, prepared.deployment_id, package_hash, answer.release.label
-            )
+            self._wanted.diff(*prepared.mark.address, package_hash, answer.release.label)
 
     def prepared(self, key: DeploymentKey) -> Prepared:
         """Return the deployment that a key leads to.

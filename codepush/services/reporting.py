@@ -36,12 +36,12 @@ class Reporting:
         if prepared is None:
             raise unknown_key()
         now_ms = self._clock()
-        outcome = self._stores.reports.count(prepared.address, (report, device), now_ms=now_ms)
+        outcome = self._stores.reports.count(prepared.mark.address, (report, device), now_ms=now_ms)
         REPORTS.add(1, report.happening.name.lower(), outcome.name.lower())
         if outcome is Outcome.UNKNOWN_DEPLOYMENT:
             raise unknown_key()
         left = report.leaves(device, outcome)
         previous = self._snapshot.get(left) if left else None
         if previous is not None:
-            self._stores.reports.count(previous.address, (report.leaving(), device), now_ms=now_ms)
+            self._stores.reports.count(previous.mark.address, (report.leaving(), device), now_ms=now_ms)
         return outcome

@@ -33,25 +33,32 @@ _BATCH = 500
 _NONE: Mapping[PackageHash, Download | None] = {}
 
 
-class Prepared:
-    """A deployment, ready to answer.
+class Mark:
+    """Whether what was worked out of a deployment still holds: small, and so for memos to keep.
 
     Attributes:
-        is_valid: Cleared when something else holds, also for who kept a reference.
+        is_valid: Cleared when something else holds.
         is_used: Set by whoever answers from it; what is unused leaves.
     """
 
-    __slots__ = (
-        "app_id",
-        "candidates",
-        "deployment_id",
-        "is_used",
-        "is_valid",
-        "key",
-        "used_at",
-        "version",
-        "weight",
-    )
+    __slots__ = ("app_id", "deployment_id", "is_used", "is_valid")
+
+    def __init__(self, app_id: AppId, deployment_id: DeploymentId):
+        self.app_id = app_id
+        self.deployment_id = deployment_id
+        self.is_valid = True
+        self.is_used = True
+
+    @property
+    def address(self) -> tuple[AppId, DeploymentId]:
+        """Where the deployment is in the store."""
+        return self.app_id, self.deployment_id
+
+
+class Prepared:
+    """A deployment, ready to answer; not to be kept, since it holds a whole history."""
+
+    __slots__ = ("candidates", "key", "mark", "used_at", "version", "weight")
 
     def __init__(
         self,
@@ -63,19 +70,11 @@ class Prepared:
         weight: int,
     ):
         self.key = key
-        self.app_id = app_id
-        self.deployment_id = deployment_id
+        self.mark = Mark(app_id, deployment_id)
         self.version = version
         self.candidates = candidates
         self.weight = weight
-        self.is_valid = True
-        self.is_used = True
         self.used_at = time.monotonic()
-
-    @property
-    def address(self) -> tuple[AppId, DeploymentId]:
-        """Where it is in the store."""
-        return self.app_id, self.deployment_id
 
 
 class Snapshot:
@@ -108,9 +107,9 @@ class Snapshot:
     def held(self, key: str) -> Prepared | None:
         """Return what is held and true, as far as one can know; asks nobody."""
         found = self._held.get(DeploymentKey(key))
-        if found is None or not found.is_valid:
+        if found is None or not found.mark.is_valid:
             return None
-        found.is_used = True
+        found.mark.is_used = True
         return found
 
     def get(self, key: DeploymentKey) -> Prepared | None:
@@ -150,7 +149,7 @@ class Snapshot:
             self._is_connected = True
             self._lost_at = None
             for each in self._held.values():
-                each.is_valid = False
+                each.mark.is_valid = False
             doubtful = list(reversed(self._held.values()))  # those used last first
         self._first_word.set()
         self._compare(client, doubtful)
@@ -161,7 +160,7 @@ class Snapshot:
             self._is_connected = False
             self._lost_at = time.monotonic() if self._lost_at is None else self._lost_at
             for each in self._held.values():
-                each.is_valid = True
+                each.mark.is_valid = True
         self._first_word.set()
 
     def changed(self, deployment_id: DeploymentId, version: int) -> None:
@@ -169,7 +168,7 @@ class Snapshot:
         dropped = self._drop(deployment_id, version)
         if dropped is None or not version:
             return
-        if dropped.is_used or time.monotonic() - dropped.used_at < _RELOADED_S:
+        if dropped.mark.is_used or time.monotonic() - dropped.used_at < _RELOADED_S:
             self._load(dropped.key)
 
     def poll(self, client: StoreClient) -> None:
@@ -178,8 +177,8 @@ class Snapshot:
         used = []
         with self._lock:
             for each in list(self._held.values()):
-                if each.is_used:
-                    each.is_used = False
+                if each.mark.is_used:
+                    each.mark.is_used = False
                     each.used_at = now
                     self._held.move_to_end(each.key)
                     used.append(each)
@@ -207,9 +206,7 @@ class Snapshot:
     def _compare(self, client: StoreClient, some: list[Prepared]) -> None:
         for start in range(0, len(some), _BATCH):
             batch = some[start : start + _BATCH]
-            current = self._stores.releases.versions(
-                [(each.app_id, each.deployment_id) for each in batch], client
-            )
+            current = self._stores.releases.versions([each.mark.address for each in batch], client)
             for each, found in zip(batch, current, strict=True):
                 with self._lock:
                     if found != (each.key, each.version):
@@ -217,7 +214,7 @@ class Snapshot:
                     elif self._held.get(each.key) is each:
                         # Else another thread loaded it again meanwhile: nobody would ever call this
                         # one old, and answers that were made from it would go on.
-                        each.is_valid = True
+                        each.mark.is_valid = True
 
     def _load(self, key: DeploymentKey) -> Prepared | None:
         address = self._stores.deployments.address(key)
@@ -249,16 +246,16 @@ class Snapshot:
         if former is not None:
             self._remove(former)
         self._held[loaded.key] = loaded
-        self._keys[loaded.deployment_id] = loaded.key
+        self._keys[loaded.mark.deployment_id] = loaded.key
         self._weight += loaded.weight
         while self._weight > _MOST_RELEASES and len(self._held) > 1:
             self._remove(next(iter(self._held.values())))
 
     def _remove(self, found: Prepared) -> None:
-        found.is_valid = False
+        found.mark.is_valid = False
         if self._held.get(found.key) is found:
             del self._held[found.key]
-            self._keys.pop(found.deployment_id, None)
+            self._keys.pop(found.mark.deployment_id, None)
             self._weight -= found.weight
 
 

@@ -107,7 +107,9 @@ def test_what_is_remembered_ends_with_the_deployment_it_is_about(
         services.snapshot.get(key)
         after = reader.read(DEPLOY, body_of(key))
         assert after
-        assert after[0].prepared is services.snapshot.held(key) is not before[0].prepared
+        held = services.snapshot.held(key)
+        assert held
+        assert after[0].mark is held.mark is not before[0].mark
     else:
         api.call("DELETE", "/apps/App/deployments/Staging", 204)
         assert reader.read(DEPLOY, body_of(key)) is None

@@ -154,7 +154,7 @@ def test_what_was_loaded_again_while_it_was_compared_stays_old(
     monkeypatch.setattr(releases, "versions", answered_late)
     snapshot.connected(redis)
     assert former
-    assert not former.is_valid
+    assert not former.mark.is_valid
     held = snapshot.held(key)
     assert held
     assert held is not former
