@@ -43,5 +43,6 @@ class Reporting:
         left = report.leaves(device, outcome)
         previous = self._snapshot.get(left) if left else None
         if previous is not None:
-            self._stores.reports.count(previous.mark.address, (report.leaving(), device), now_ms=now_ms)
+            address = previous.mark.address
+            self._stores.reports.count(address, (report.leaving(), device), now_ms=now_ms)
         return outcome
