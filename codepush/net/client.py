@@ -27,6 +27,9 @@ TIMEOUT_S = 15.0
 KEPT_BYTES = 4_096
 _IDLE_S = 5.0
 """How long a connection is kept for the next request; short, so that few are found closed."""
+_MAX_REASON = 200
+"""Characters of why a connection failed that are told."""
+_PORTS = {b"http": 80, b"https": 443}
 
 
 class CallError(Exception):
@@ -196,11 +199,12 @@ class Client:
             raise RefusedAddressError(exc.message) from exc
         self._budget.tenant = tenant
         self._budget.deadline = time.monotonic() + self._timeout_s
-        sent = {"Accept-Encoding": "identity", **headers}
+        target = _exact(url)
+        sent = {"Host": _named(target), "Accept-Encoding": "identity", **headers}
         try:
             with self._pool.stream(
                 "POST",
-                _exact(url),
+                target,
                 headers=list(sent.items()),
                 content=body,
                 extensions={"timeout": {"pool": self._timeout_s}},
@@ -216,7 +220,9 @@ class Client:
         except httpcore.TimeoutException as exc:
             raise CallError(f"There was no answer within {self._timeout_s:g} s.") from exc
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as exc:
-            raise CallError(f"The connection failed: {str(exc) or type(exc).__name__}.") from exc
+            why = str(exc) or type(exc).__name__  # which may quote what was answered
+            why = why if len(why) <= _MAX_REASON else f"{why[:_MAX_REASON]}…"
+            raise CallError(f"The connection failed: {why}.") from exc
 
     def _first_bytes(self, response: httpcore.Response) -> bytes:
         """Return what is kept of a body; the rest is never read, and its connection is closed."""
@@ -247,6 +253,14 @@ def _exact(url: str) -> httpcore.URL:
         port=parts.port,
         target=target.encode("ascii"),
     )
+
+
+def _named(url: httpcore.URL) -> str:
+    """Return what ``Host`` says; httpcore leaves out the brackets around an IPv6 address."""
+    host = url.host.decode("ascii")
+    host = f"[{host}]" if ":" in host else host
+    is_default = url.port in {None, _PORTS[url.scheme]}
+    return host if is_default else f"{host}:{url.port}"
 
 
 def _tls() -> ssl.SSLContext:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpcore
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -46,6 +47,41 @@ def client() -> Iterator[Client]:
 def receiver() -> Iterator[Receiver]:
     with Receiver() as started:
         yield started
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://[2606:4700::1111]:8080/", "[2606:4700::1111]:8080"),
+        ("http://[2606:4700::1111]/", "[2606:4700::1111]"),
+        ("http://hooks.example.com:80/", "hooks.example.com"),
+        ("http://hooks.example.com:443/", "hooks.example.com:443"),
+    ],
+)
+def test_the_host_is_named_as_in_the_url(
+    monkeypatch: pytest.MonkeyPatch, receiver: Receiver, url: str, said: str
+) -> None:
+    connect = httpcore.SyncBackend.connect_tcp
+    monkeypatch.setattr(
+        httpcore.SyncBackend,
+        "connect_tcp",
+        lambda self, _host, _port, *rest: connect(self, "127.0.0.1", receiver.port, *rest),
+    )
+    client = make()
+    assert client.post(url, b"{}", {}).status == 200
+    client.close()
+    assert receiver.received[0].headers["host"] == said
+
+
+def test_an_answer_that_is_none_is_quoted_in_short(client: Client, receiver: Receiver) -> None:
+    def nonsense(handler: answers.Handler) -> None:
+        handler.wfile.write(b"\xff" * 90_000 + b"\r\n\r\n")
+        handler.close_connection = True
+
+    receiver.answers["/"] = nonsense
+    with pytest.raises(CallError, match="The connection failed: ") as caught:
+        client.post(f"{receiver.url}/", b"{}", {})
+    assert len(str(caught.value)) < 300
 
 
 def test_a_request_arrives_as_it_was_sent(client: Client, receiver: Receiver) -> None:
