@@ -4,7 +4,7 @@ import email.utils
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
@@ -155,13 +155,25 @@ class Calling:
             "webhook-id": delivery.id,
             "webhook-timestamp": str(at_ms // 1_000),
         }
-        signing = webhook.signing(at_ms)
-        if signing:
-            headers["webhook-signature"] = " ".join(
-                Signer(self._vault.decrypt(secret)).sign(delivery.id, moment, body.decode())
-                for secret in signing
-            )
+        signatures = [
+            Signer(secret).sign(delivery.id, moment, body.decode())
+            for secret in self._secrets(webhook, at_ms)
+        ]
+        if signatures:
+            headers["webhook-signature"] = " ".join(signatures)
         return headers
+
+    def _secrets(self, webhook: Webhook, at_ms: int) -> Iterator[str]:
+        """Yield what signs; the newest must be readable, and of the older ones those that are.
+
+        So rotating helps at once where the key that a secret was encrypted under is lost.
+        """
+        for position, secret in enumerate(webhook.signing(at_ms)):
+            try:
+                yield self._vault.decrypt(secret)
+            except LockedError:
+                if position == 0:
+                    raise
 
     def _outcome(
         self, delivery: Delivery, attempt: Attempt, retry_after: timedelta | None

@@ -11,6 +11,7 @@ from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
 from codepush.api.v1.schemas.webhooks import DeliveryDetailsSchema
+from codepush.app import create_app
 from codepush.domain.errors import ConflictError, InvalidParameterError
 from codepush.domain.ids import WebhookId
 from codepush.domain.models import Principal
@@ -33,6 +34,8 @@ from tests.webhooks import receiver as answers
 from tests.webhooks.receiver import Handler, Receiver
 
 DAY_S = 86_400
+SECOND_KEY = "another key that is long enough for everybody"
+THIRD_KEY = "a third key that is long enough for everybody"
 
 
 @pytest.fixture
@@ -59,6 +62,12 @@ class Setup:
     principal: Principal
     clock: FakeClock
     receiver: Receiver
+
+    def use_keys(self, *keys: str) -> Services:
+        """Return the services of a server with other keys than the one that made the webhooks."""
+        self.settings = replace(self.settings, secret_keys=keys)
+        services: Services = create_app(self.settings, self.clock).extensions["codepush"]
+        return services
 
     def hook(self, path: str, **wanted: Any) -> str:
         url = f"{self.receiver.url}{path}"
@@ -524,6 +533,31 @@ def test_each_replaced_secret_signs_for_a_day(setup: Setup) -> None:
     shown = setup.services.webhooks.get(setup.principal, webhook_id).webhook
     assert len(shown.signing(setup.clock.now_ms)) == 2
     assert newest not in held
+
+
+def test_a_webhook_whose_key_is_lost_works_again_with_another_url_and_secret(
+    setup: Setup,
+) -> None:
+    setup.clock.now_ms = int(time.time() * 1_000)  # the package looks at the clock
+    webhook_id = setup.hook("/hook")
+    services = setup.use_keys(SECOND_KEY)
+    services.webhook_deliveries.ping(setup.principal, webhook_id)
+    setup.deliver()
+    [failed] = setup.deliveries(webhook_id)
+    assert "SECRET_KEY" in failed.attempts[-1].error
+    url = f"{setup.receiver.url}/hook"
+    services.webhooks.update(setup.principal, webhook_id, WebhookChanges(url=url))
+    _, secret = services.webhooks.rotate_secret(setup.principal, webhook_id)
+    setup.clock.advance(6)
+    setup.deliver()
+    [got] = setup.receiver.at("/hook")
+    assert Verifier(secret).verify(got.body, got.headers)["event"] == "ping"
+    # What cannot be read does not keep the rest from following the next key.
+    setup.use_keys(THIRD_KEY, SECOND_KEY).webhook_upkeep.keep_all()
+    setup.use_keys(THIRD_KEY).webhook_deliveries.ping(setup.principal, webhook_id)
+    setup.deliver()
+    got = setup.receiver.at("/hook")[1]
+    assert Verifier(secret).verify(got.body, got.headers)["event"] == "ping"
 
 
 def test_an_app_that_left_is_shown_under_the_name_that_it_had(setup: Setup) -> None:
