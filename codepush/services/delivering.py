@@ -115,7 +115,7 @@ class Delivering:
                     self._tidy()
                     if self._hands:
                         busy_at = now
-                    elif now - busy_at >= idle_s:
+                    elif now - busy_at >= idle_s and not self._has_more():
                         break
                 while self._running:
                     self._collect(_RENEW_S)
@@ -123,6 +123,10 @@ class Delivering:
         finally:
             for key in list(self._hands):
                 self._let_go(key)
+
+    def _has_more(self) -> bool:
+        """Return whether something is due: what was let go last may have made place for others."""
+        return bool(self._stores.agenda.due(self._clock(), 1))
 
     def _waits_for_quick_ones_only(self) -> bool:
         return all(hand.is_quick for hand in self._hands.values() if hand.running)
