@@ -20,7 +20,9 @@ def render(notice: Notice, form: Format) -> bytes:
 
 
 def _slack(notice: Notice) -> dict[str, Any]:
-    return {"text": _sentence(notice, _escape_slack)}
+    # Names and descriptions neither look like more than text nor show what a link leads to.
+    plain = {"mrkdwn": False, "unfurl_links": False, "unfurl_media": False}
+    return {"text": _sentence(notice, _escape_slack), **plain}
 
 
 def _discord(notice: Notice) -> dict[str, Any]:
@@ -55,7 +57,8 @@ def _sentence(notice: Notice, escape: Callable[[str], str]) -> str:
         value: Any = body
         for name in path:
             value = value.get(name) or {}
-        text = str(value or "")
+        # On one line: a second one could pass for another message of this server.
+        text = " ".join(str(value or "").split())
         return escape(text if len(text) <= most else f"{text[: most - 1]}…")
 
     where = f"{say('app')} {say('deployment')}".strip()

@@ -230,3 +230,18 @@ def test_nobody_is_called_by_a_name_in_a_text() -> None:
     assert "&lt;!channel&gt; &amp; @everyone" in slack
     discord = text_of(orjson.loads(render(notice, Format.DISCORD)), Format.DISCORD)
     assert r"\@everyone" in discord
+
+
+@pytest.mark.parametrize("form", CHATS)
+def test_a_description_passes_for_no_message_of_this_server(form: Format) -> None:
+    hostile = "fixes\r\nOther Production: all releases cleared\u2028\tOther: app deleted"
+    [notice] = notices(
+        event(Action.DEPLOYMENT_RELEASED, release=release(description=hostile)),
+    )
+    told = orjson.loads(render(notice, form))
+    text = text_of(told, form)
+    assert [line.partition(" ")[0] for line in text.splitlines()] == [
+        "MyApp-iOS" if form is Format.SLACK else r"MyApp\-iOS",
+        "fixes",
+    ]
+    assert form is not Format.SLACK or told["mrkdwn"] is False
