@@ -94,6 +94,14 @@ def test_a_url_that_may_not_be_called_is_refused(seed: SeedClient, url: str) -> 
     assert seed.get("/webhooks")["webhooks"] == []
 
 
+def test_a_ping_is_nothing_to_subscribe_to(seed: SeedClient) -> None:
+    path = make(seed)
+    for method, where in (("POST", "/webhooks"), ("PATCH", path)):
+        error = seed.refused(400, method, where, {"url": URL, "events": ["app.created", "ping"]})
+        assert error["details"]["parameter"] == "events.1"
+        assert "app.created, app.deleted" in error["message"]
+
+
 def test_there_are_at_most_100_webhooks(seed: SeedClient) -> None:
     for _ in range(100):
         make(seed)

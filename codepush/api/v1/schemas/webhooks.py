@@ -58,11 +58,18 @@ class Moment(fields.String):
             raise ValidationError("Write a time such as 2024-01-01T00:00:00Z.") from exc
 
 
+def _check_subscribable(event: WebhookEvent) -> None:
+    if event not in SUBSCRIBABLE:
+        names = ", ".join(each.value for each in SUBSCRIBABLE)
+        raise ValidationError(f"Must be one of: {names}.")
+
+
 def _events() -> "fields.List[Any]":
     return fields.List(
         fields.Enum(
             WebhookEvent,
-            by_value=fields.String(validate=validate.OneOf([e.value for e in SUBSCRIBABLE])),
+            by_value=fields.String,
+            validate=_check_subscribable,
             metadata={"enum": [event.value for event in SUBSCRIBABLE]},
         ),
         validate=validate.Length(max=len(WebhookEvent)),
