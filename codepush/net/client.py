@@ -25,6 +25,9 @@ from codepush.net.urls import UrlRules
 TIMEOUT_S = 15.0
 """For everything: resolving, connecting, sending, and reading what is kept of the answer."""
 KEPT_BYTES = 4_096
+_MOST_READ = 256 * 1_024
+"""Bytes read of an answer: its head has 100 KB at most, but 1xx answers before it have no limit of
+their own, and to parse them for 15 s would take the processor from all other deliveries."""
 _IDLE_S = 5.0
 """How long a connection is kept for the next request; short, so that few are found closed."""
 _MAX_REASON = 200
@@ -55,9 +58,10 @@ class Answer:
 
 
 class _Budget(threading.local):
-    """When the request that this thread is making must be over, and whose it is."""
+    """What the request that this thread is making may still take, and whose it is."""
 
     deadline = 0.0
+    bytes_left = 0
     tenant = ""
 
     def left(self) -> float:
@@ -80,7 +84,11 @@ class _BoundedStream(httpcore.NetworkStream):
         self._budget = budget
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        return self._inner.read(max_bytes, self._budget.left())
+        found = self._inner.read(max_bytes, self._budget.left())
+        self._budget.bytes_left -= len(found)
+        if self._budget.bytes_left < 0:
+            raise httpcore.ReadError("The answer is too long")
+        return found
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
         self._inner.write(buffer, self._budget.left())
@@ -198,6 +206,7 @@ class Client:
         except InvalidParameterError as exc:
             raise RefusedAddressError(exc.message) from exc
         self._budget.tenant = tenant
+        self._budget.bytes_left = _MOST_READ
         self._budget.deadline = time.monotonic() + self._timeout_s
         target = _exact(url)
         sent = {"Host": _named(target), "Accept-Encoding": "identity", **headers}

@@ -73,6 +73,21 @@ def test_the_host_is_named_as_in_the_url(
     assert receiver.received[0].headers["host"] == said
 
 
+def test_hints_without_end_are_not_read_for_long(client: Client, receiver: Receiver) -> None:
+    sent = 0
+
+    def hints(handler: answers.Handler) -> None:
+        nonlocal sent
+        while sent < 100_000_000:
+            sent += handler.wfile.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1_000)
+
+    receiver.answers["/"] = hints
+    with pytest.raises(CallError, match="The answer is too long"):
+        client.post(f"{receiver.url}/", b"{}", {})
+    assert sent < 50_000_000
+    assert client.post(f"{receiver.url}/other", b"{}", {}).status == 200
+
+
 def test_an_answer_that_is_none_is_quoted_in_short(client: Client, receiver: Receiver) -> None:
     def nonsense(handler: answers.Handler) -> None:
         handler.wfile.write(b"\xff" * 90_000 + b"\r\n\r\n")
