@@ -103,7 +103,7 @@ class Calling:
             details={"reason": outcome.disable.value},
         )
         disabled = self._stores.deliveries.settle(
-            webhook.organization_id, delivery, attempt, outcome, event=event
+            webhook.organization_id, delivery, attempt, outcome, url=webhook.url, event=event
         )
         ATTEMPTS.add(1, outcome.status.name.lower())
         return Done(attempt.is_success, disabled, outcome.quiet_until_ms > 0, attempt.duration_ms)

@@ -194,6 +194,7 @@ class DeliveryStore:
         attempt: Attempt,
         outcome: Settlement,
         *,
+        url: str,
         event: Event,
     ) -> bool:
         """Note an attempt and what follows from it.
@@ -203,6 +204,7 @@ class DeliveryStore:
             delivery: As it was claimed.
             attempt: The attempt.
             outcome: What follows.
+            url: That was called, encrypted; for a webhook that has another by now, nothing follows.
             event: Logged if the webhook is disabled by it.
 
         Returns:
@@ -251,6 +253,7 @@ class DeliveryStore:
                 int(FORGIVING.total_seconds() * 1_000),
                 outcome.quiet_until_ms,
                 delivery.asked,
+                url,
             ],
         )
         return bool(reply == 2)

@@ -373,11 +373,11 @@ def test_an_attempt_that_cannot_be_noted_is_made_again_later_and_holds_nobody_up
     settle = DeliveryStore.settle
 
     def failing(
-        store: DeliveryStore, organization_id: Any, delivery: Delivery, *rest: Any, event: Any
+        store: DeliveryStore, organization_id: Any, delivery: Delivery, *rest: Any, **more: Any
     ) -> bool:
         if delivery.webhook_id == bad:
             raise RuntimeError("boom")
-        return settle(store, organization_id, delivery, *rest, event=event)
+        return settle(store, organization_id, delivery, *rest, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(DeliveryStore, "settle", failing)
@@ -558,6 +558,25 @@ def test_a_webhook_whose_key_is_lost_works_again_with_another_url_and_secret(
     setup.deliver()
     got = setup.receiver.at("/hook")[1]
     assert Verifier(secret).verify(got.body, got.headers)["event"] == "ping"
+
+
+@pytest.mark.parametrize("answer", [Answer(410), Answer(429, {"retry-after": "86400"})])
+def test_an_answer_of_the_url_before_does_nothing_to_the_next(setup: Setup, answer: Answer) -> None:
+    webhook_id = setup.hook("/before")
+    changed = WebhookChanges(url=f"{setup.receiver.url}/after")
+
+    class Moving:
+        def post(self, url: str, body: bytes, headers: dict[str, str], *, tenant: str) -> Answer:
+            setup.services.webhooks.update(setup.principal, webhook_id, changed)
+            return answer
+
+    setup.services.webhook_deliveries.ping(setup.principal, webhook_id)
+    setup.run(Moving())
+    webhook = setup.services.webhooks.get(setup.principal, webhook_id).webhook
+    assert (webhook.disabled, webhook.failing_since_ms) == (None, None)
+    setup.services.webhook_deliveries.ping(setup.principal, webhook_id)
+    setup.deliver()
+    assert len(setup.receiver.at("/after")) == 1
 
 
 def test_an_app_that_left_is_shown_under_the_name_that_it_had(setup: Setup) -> None:

@@ -5,7 +5,7 @@
 --       '1' for a success, '1' to disable at once, ms of failing after which to disable, reason,
 --       event, attempts to keep, ms that it took,
 --       ms without an attempt after which failing begins anew, until when to leave it alone or 0,
---       how often it was put into the queue again before this attempt.
+--       how often it was put into the queue again before this attempt, URL that was called, encrypted.
 -- Returns 0 where another worker noted this attempt or the delivery is gone, 2 where the webhook was
 -- disabled by this, else 1.
 local before = redis.call('HGET', KEYS[3], 'attempts')
@@ -27,6 +27,8 @@ if (redis.call('HGET', KEYS[3], 'asked') or '0') == ARGV[19] then
   end
 end
 if redis.call('HGET', KEYS[1], 'disabled') ~= '' then return 1 end
+-- What an endpoint answers says nothing of the one that took its place meanwhile.
+if redis.call('HGET', KEYS[1], 'url') ~= ARGV[20] then return 1 end
 redis.call('HSET', KEYS[1], 'took_ms', ARGV[16])
 if ARGV[18] ~= '0' then redis.call('HSET', KEYS[1], 'quiet_until', ARGV[18]) end
 if ARGV[10] == '1' then
