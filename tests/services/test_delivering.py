@@ -399,16 +399,19 @@ def test_an_organization_that_cannot_be_served_does_not_hold_up_others(
     bob = setup.services.tokens.authenticate(made.token)
     url = f"{setup.receiver.url}/broken"
     setup.services.webhooks.create(bob, WebhookChanges(url=url))
-    keep_up = HandingOn.keep_up
+    step = HandingOn.step
+    failed = []
 
-    def failing(handing_on: HandingOn, organization_id: Any) -> None:
+    def failing(handing_on: HandingOn, organization_id: Any) -> bool:
         if organization_id == bob.organization_id:
+            failed.append(organization_id)
             raise ValueError("boom")
-        keep_up(handing_on, organization_id)
+        return step(handing_on, organization_id)
 
     with monkeypatch.context() as patch:
-        patch.setattr(HandingOn, "keep_up", failing)
+        patch.setattr(HandingOn, "step", failing)
         setup.run(Fast(boom))
+    assert failed
     assert [each.status for each in setup.deliveries(good)] == [Status.DELIVERED]
 
 
