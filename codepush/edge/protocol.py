@@ -57,7 +57,7 @@ class _Taken:
     def __init__(
         self,
         reports: Reports,
-        former: RequestResponseCycle,
+        former: RequestResponseCycle | None,
         path: bytes,
         keep_alive: bool,
     ):
@@ -205,16 +205,20 @@ class EdgeProtocol(HttpToolsProtocol):
         """Take a report whose body is complete, or leave it to the app."""
         self._taken = None
         taken.more_body = False
-        body = bytes(taken.body)
+        body, former = bytes(taken.body), taken.former
+        # It stays until the next request; holding the one before it, it would hold all of them.
+        taken.body.clear()
+        taken.former = None
         if not taken.reports.take(taken.path, body, partial(self._answered, taken)):
-            self.cycle = taken.former
+            self.cycle = cast(RequestResponseCycle, former)
             self._begin_cycle()
             super().on_body(body)
             super().on_message_complete()
 
     def _answered(self, taken: _Taken, answer: Answer) -> None:
         taken.response_complete = True
-        if not taken.disconnected:
+        # Closed, it may have another request in progress, which was told instead of this one.
+        if not (taken.disconnected or self.transport.is_closing()):
             self._write(answer, taken.keep_alive)
             self.on_response_complete()
 

@@ -29,10 +29,21 @@ _NOBODY = b"nobody"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A report that is right in every way, and the deployment it is about."""
+    """A report that is right in every way, and the deployments it is about.
+
+    Attributes:
+        previous: Of the deployment that the device ran before, if it names another. Kept here,
+            since a release there may make the snapshot let go of it before the report is counted.
+    """
 
     report: Report
     mark: Mark
+    previous: Mark | None
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the keys still lead where they led."""
+        return self.mark.is_valid and (self.previous is None or self.previous.is_valid)
 
 
 class Reader:
@@ -65,9 +76,9 @@ class Reader:
             told = self._parse(path, body)
             return told and (told[0], who(told[1]))
         # No NUL is in any JSON.
-        key = b"\0".join((path, before, after))
+        key = b"\0".join((path, before, mark, after))
         reading = self._memo.get(key)
-        if reading is None or not reading.mark.is_valid:
+        if reading is None or not reading.is_valid:
             told = self._parse(path, body)
             if told is None:
                 return None
@@ -78,10 +89,9 @@ class Reader:
                 return reading, who(fields)  # the mark was somewhere else
             if len(body) <= _LONGEST_BODY:
                 self._memo.put(key, reading)
-        previous = reading.report.previous_key
-        if previous and self._snapshot.held(previous) is None:
-            return None
         reading.mark.is_used = True
+        if reading.previous is not None:
+            reading.previous.is_used = True
         return reading, device_digest(identifier.decode())
 
     def _parse(self, path: bytes, body: bytes) -> tuple[Reading, dict[str, Any]] | None:
@@ -98,7 +108,7 @@ class Reader:
         except (orjson.JSONDecodeError, CodePushError):
             return None
         prepared = self._snapshot.held(report.key)
-        previous = report.previous_key
-        if prepared is None or (previous and self._snapshot.held(previous) is None):
+        previous = self._snapshot.held(report.previous_key) if report.previous_key else None
+        if prepared is None or (report.previous_key and previous is None):
             return None
-        return Reading(report, prepared.mark), fields
+        return Reading(report, prepared.mark, previous.mark if previous else None), fields

@@ -96,6 +96,16 @@ def test_odd_bodies_are_read_as_a_parser_reads_them(
         assert found[1] == device_digest(expected)
 
 
+def test_spellings_are_remembered_apart(reader: Reader, key: DeploymentKey) -> None:
+    """Of two spellings the camelCase one wins, of one spelling the last."""
+    rest = f'"deployment_key":"{key}","app_version":"1.0.0","label":"v1","status":"Downloaded"'
+    for name, device in (("clientUniqueId", "d1"), ("client_unique_id", "x")):
+        text = f'{{"clientUniqueId": "x","{name}":"d1",{rest}}}'
+        found = reader.read(DEPLOY, text.encode())
+        assert found
+        assert found[1] == device_digest(device)
+
+
 @pytest.mark.parametrize("change", ["release", "delete"])
 def test_what_is_remembered_ends_with_the_deployment_it_is_about(
     reader: Reader, key: DeploymentKey, api: ApiClient, services: Services, change: str

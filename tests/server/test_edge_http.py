@@ -1,5 +1,6 @@
 """HTTP as hostile and careless clients speak it, on the real socket."""
 
+import contextlib
 import json
 import resource
 import socket
@@ -12,9 +13,10 @@ import requests
 
 from tests.api_client import bundle
 from tests.server.processes import Processes
-from tests.server.real import RealServer
+from tests.server.real import RealServer, cmdline
 
 CHECK = "/v0.1/public/codepush/update_check"
+REPORT = "/v0.1/public/codepush/report_status/deploy"
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,59 @@ def test_a_check_is_answered_alike_by_loop_and_flask(server: RealServer, key: st
     with Client(server) as client:
         again = client.send(check_of(key, extra=f"If-None-Match: {fast[1]['etag']}\r\n")).answer()
     assert again[0] == 304
+
+
+def report_of(key: str, device: str, **more: str) -> str:
+    body = json.dumps(
+        {"deployment_key": key, "app_version": "1.0.0", "client_unique_id": device} | more,
+        separators=(",", ":"),
+    )
+    return f"POST {REPORT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+
+
+def test_who_sends_rubbish_after_a_report_harms_no_other(server: RealServer, key: str) -> None:
+    """Its connection is gone when its batch is counted, and the others of the batch wait."""
+    store = server.one_of("valkey-server")
+    assert store
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(Client(server)) for _ in range(8)]
+        for each in others:
+            assert each.send(report_of(key, "before")).status() == 200
+        hostile = stack.enter_context(Client(server))
+        store.suspend()
+        try:
+            for each in others[:2]:  # a batch each; all that follow are one batch
+                each.send(report_of(key, "first"))
+                time.sleep(0.1)
+            for each in others[2:5]:
+                each.send(report_of(key, "early"))
+            time.sleep(0.1)
+            get = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+            hostile.send(report_of(key, "hostile") + get + "RUBBISH\r\n\r\n")
+            assert hostile.status() == 0
+            for each in others[5:]:
+                each.send(report_of(key, "late"))
+            time.sleep(0.1)
+        finally:
+            store.resume()
+        assert [each.status() for each in others] == [200] * 8
+        for each in others:  # nothing else was sent in between
+            assert each.send(check_of(key)).answer()[1]["content-type"].startswith("application/js")
+
+
+def test_a_connection_that_brings_many_reports_holds_none(server: RealServer, key: str) -> None:
+    def web_bytes() -> int:
+        found = [each for each in server.everything() if "codepush.server.web" in cmdline(each)]
+        return sum(int(each.memory_info().rss) for each in found)
+
+    report = report_of(key, "d1", error="x" * 30_000)
+    with Client(server) as client:
+        for _ in range(200):
+            assert client.send(report).status() == 200
+        before = web_bytes()
+        for _ in range(2_000):
+            assert client.send(report).status() == 200
+        assert web_bytes() - before < 2_000 * 30_000 / 4
 
 
 def test_a_check_may_come_byte_by_byte(server: RealServer, key: str) -> None:
