@@ -1,7 +1,8 @@
 """Reports taken on the event loop, many at a time.
 
-What arrives while Redis works on two batches goes into the next one, so the more there is, the
-cheaper each is. A report is answered when Redis has acknowledged its batch, and not before.
+What arrives while Redis works on a batch goes into the next one, so the more there is, the
+cheaper each is; where there is much, the next one is there when Redis is done. A report is answered
+when Redis has acknowledged its batch, and not before.
 """
 
 import asyncio
@@ -12,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import redis
 
-from codepush.domain.reports import Outcome, Told
+from codepush.domain.reports import Outcome, Report, Told
 from codepush.edge.answer import Answer
-from codepush.edge.reading import Reader, Reading
+from codepush.edge.reading import Reader
 from codepush.edge.refusals import ACCEPTED, AWAY, UNKNOWN
 from codepush.services.clock import Clock
 from codepush.services.reporting import REPORTS
@@ -31,12 +32,15 @@ Done = Callable[[Answer], None]
 
 _THREADS = 4
 _MOST_AT_ONCE = 2
-"""Batches on their way: one that Redis works on, and one that it finds when it is done."""
+_WORTHWHILE = 24
+"""Batches on their way, and reports that are worth sending one before the last is answered: each
+costs about ten reports, to wake the store."""
 _MOST_WAITING = 20_000
 """Reports that wait for Redis; more are refused, and devices send them again."""
 _TIMEOUT_S = 10.0
 
-_Waiting = tuple[Reading, str, Done]
+_Waiting = tuple[Report, str, Done]
+_Batch = dict[Address, list[_Waiting]]
 
 
 class Reports:
@@ -47,7 +51,8 @@ class Reports:
         self._snapshot = snapshot
         self._clock = clock
         self._counting = _Counting(store)
-        self._waiting: list[_Waiting] = []
+        self._waiting: defaultdict[Address, list[_Waiting]] = defaultdict(list)
+        self._count_waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_due = False
         self._reader = Reader(snapshot, settings.public_path)
@@ -63,81 +68,88 @@ class Reports:
         read = self._reader.read(path, body)
         if read is None:
             return False
-        if len(self._waiting) >= _MOST_WAITING:
+        if self._count_waiting >= _MOST_WAITING:
             done(AWAY)
             return True
-        self._waiting.append((*read, done))
-        if not self._is_due and len(self._tasks) < _MOST_AT_ONCE:
-            # After all other connections that have something to read were read.
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self._begin)
+        reading, device = read
+        self._waiting[reading.mark.address].append((reading.report, device, done))
+        self._count_waiting += 1
+        self._begin()
         return True
 
     def _begin(self) -> None:
-        """Send what waits, if Redis has not enough to do."""
-        self._is_due = False
-        if self._waiting and len(self._tasks) < _MOST_AT_ONCE:
-            batch, self._waiting = self._waiting, []
-            task = asyncio.get_running_loop().create_task(self._work(batch))
-            self._tasks.add(task)
-            task.add_done_callback(self._end)
+        """Commit what waits, if it is time; after all that can be read now was read."""
+        enough = _WORTHWHILE if self._tasks else 1
+        if self._is_due or self._count_waiting < enough or len(self._tasks) == _MOST_AT_ONCE:
+            return
+        self._is_due = True
+        task = asyncio.get_running_loop().create_task(self._work())
+        self._tasks.add(task)
+        task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._begin()
 
-    async def _work(self, batch: list[_Waiting]) -> None:
+    async def _work(self) -> None:
+        batch, self._waiting = self._waiting, defaultdict(list)
+        self._count_waiting = 0
+        self._is_due = False
         try:
-            await self._commit(batch)
+            answers = await self._commit(batch)
         except Exception as exc:  # devices must not wait for ever, whatever it is
             is_foreseen = isinstance(exc, redis.RedisError)
             log.error("reports were not taken (%s)", exc, exc_info=not is_foreseen)  # noqa: TRY400
-            for _, _, done in batch:
-                done(AWAY)
+            answers = [(done, AWAY) for each in batch.values() for _, _, done in each]
+        for done, answer in answers:
+            try:
+                done(answer)
+            except Exception:  # of one connection, must not keep all others waiting for ever
+                log.exception("a report's answer could not be written")
 
-    async def _commit(self, batch: list[_Waiting]) -> None:
-        """Count a batch and answer it; raises before it has answered any."""
-        BATCH_SIZE.observe(len(batch))
-        told: defaultdict[Address, list[Told]] = defaultdict(list)
-        for reading, device, _ in batch:
-            told[reading.mark.address].append((reading.report, device))
-        found = await self._count(told)
-        became = {address: iter(each) for address, each in found.items()}
+    async def _commit(self, batch: _Batch) -> list[tuple[Done, Answer]]:
+        """Count a batch; return what to answer."""
+        found = await self._count(
+            {
+                address: [(report, device) for report, device, _ in each]
+                for address, each in batch.items()
+            }
+        )
         tally: Counter[tuple[str, Outcome]] = Counter()
         answers = []
         leaving: defaultdict[Address, list[Told]] = defaultdict(list)
-        for reading, device, _ in batch:
-            report = reading.report
-            outcome = next(became[reading.mark.address])
-            tally[report.happening, outcome] += 1
-            answers.append(UNKNOWN if outcome is Outcome.UNKNOWN_DEPLOYMENT else ACCEPTED)
-            left = report.leaves(device, outcome)
-            previous = self._snapshot.held(left) if left else None
-            if previous is not None:
-                leaving[previous.mark.address].append((report.leaving(), device))
+        for each, became in zip(batch.values(), found, strict=True):
+            for (report, device, done), outcome in zip(each, became, strict=True):
+                tally[report.happening, outcome] += 1
+                answers.append(
+                    (done, UNKNOWN if outcome is Outcome.UNKNOWN_DEPLOYMENT else ACCEPTED)
+                )
+                left = report.previous_key and report.leaves(device, outcome)
+                previous = self._snapshot.held(left) if left else None
+                if previous is not None:
+                    leaving[previous.mark.address].append((report.leaving(), device))
         if leaving:
             await self._count(leaving)
+        BATCH_SIZE.observe(len(answers))
         for (what, outcome), count in tally.items():
             REPORTS.add(count, what, outcome.name.lower())
-        for (_, _, done), answer in zip(batch, answers, strict=True):
-            done(answer)
+        return answers
 
-    async def _count(self, told: dict[Address, list[Told]]) -> dict[Address, list[Outcome]]:
+    async def _count(self, told: dict[Address, list[Told]]) -> list[list[Outcome]]:
         """Count reports, all of a deployment in one step, several deployments at once."""
         now_ms = self._clock()
         work = [self._counting.count(address, each, now_ms) for address, each in told.items()]
         if len(work) == 1:
-            return dict(zip(told, [await work[0]], strict=True))
+            return [await work[0]]
         done = await asyncio.gather(*work, return_exceptions=True)
         for each in done:
             if isinstance(each, BaseException):
                 raise each
-        return dict(zip(told, done, strict=True))  # type: ignore[arg-type] # none is an exception
+        return done  # type: ignore[return-value] # none is an exception
 
     async def close(self) -> None:
         """Finish what was begun."""
-        while self._waiting or self._tasks:
-            self._begin()
+        while self._tasks:
             await asyncio.wait(self._tasks)
         self._counting.close()
 

@@ -41,18 +41,12 @@ class Mark:
         is_used: Set by whoever answers from it; what is unused leaves.
     """
 
-    __slots__ = ("app_id", "deployment_id", "is_used", "is_valid")
+    __slots__ = ("address", "is_used", "is_valid")
 
     def __init__(self, app_id: AppId, deployment_id: DeploymentId):
-        self.app_id = app_id
-        self.deployment_id = deployment_id
+        self.address = app_id, deployment_id
         self.is_valid = True
         self.is_used = True
-
-    @property
-    def address(self) -> tuple[AppId, DeploymentId]:
-        """Where the deployment is in the store."""
-        return self.app_id, self.deployment_id
 
 
 class Prepared:
@@ -246,7 +240,7 @@ class Snapshot:
         if former is not None:
             self._remove(former)
         self._held[loaded.key] = loaded
-        self._keys[loaded.mark.deployment_id] = loaded.key
+        self._keys[loaded.mark.address[1]] = loaded.key
         self._weight += loaded.weight
         while self._weight > _MOST_RELEASES and len(self._held) > 1:
             self._remove(next(iter(self._held.values())))
@@ -255,7 +249,7 @@ class Snapshot:
         found.mark.is_valid = False
         if self._held.get(found.key) is found:
             del self._held[found.key]
-            self._keys.pop(found.mark.deployment_id, None)
+            self._keys.pop(found.mark.address[1], None)
             self._weight -= found.weight
 
 

@@ -58,22 +58,24 @@ class Line:
             raise LineError(str(exc)) from exc
 
     def _read(self) -> None:
+        """Take what has come; called when there is something to read."""
         reply: Any
         try:
-            while self._waiting:
+            is_more = True
+            while is_more and self._waiting:
                 try:
                     reply = self._connection.read_response(timeout=0, disconnect_on_error=False)
                 except redis.ResponseError as exc:
-                    self._answered(exc)
-                else:
-                    self._answered(reply)
-            if not self._connection.can_read(0):
+                    reply = exc
+                self._answered(reply)
+                is_more = self._connection.can_read(0)
+            if not is_more:
                 return
         except redis.TimeoutError:
             return  # the rest of it is on its way
         except (redis.RedisError, OSError):
             pass
-        self.close()
+        self.close()  # it ended, or something came that nobody asked for
 
     def _answered(self, reply: Any) -> None:
         answer = self._waiting.popleft()

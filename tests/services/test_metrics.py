@@ -49,7 +49,7 @@ class Devices:
     def address(self) -> tuple[AppId, DeploymentId]:
         found = self.services.snapshot.get(DeploymentKey(self.key))
         assert found
-        return found.address
+        return found.mark.address
 
     def periods(self) -> set[Period]:
         return {each.period for each in self.services.stores.reports.changes(self.address)}
