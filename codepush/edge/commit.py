@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import redis
 
-from codepush.domain.reports import Outcome, Report, Told
+from codepush.domain.reports import Outcome, Told
 from codepush.edge.answer import Answer
-from codepush.edge.reading import Reader
+from codepush.edge.reading import Reader, Reading
 from codepush.edge.refusals import ACCEPTED, AWAY, UNKNOWN
 from codepush.services.clock import Clock
 from codepush.services.reporting import REPORTS
@@ -39,7 +39,7 @@ _MOST_WAITING = 20_000
 """Reports that wait for Redis; more are refused, and devices send them again."""
 _TIMEOUT_S = 10.0
 
-_Waiting = tuple[Report, str, Done]
+_Waiting = tuple[Reading, str, Done]
 _Batch = dict[Address, list[_Waiting]]
 
 
@@ -48,7 +48,6 @@ class Reports:
 
     def __init__(self, snapshot: Snapshot, store: ReportStore, clock: Clock, settings: Settings):
         """Find deployments in ``snapshot`` and count in ``store``."""
-        self._snapshot = snapshot
         self._clock = clock
         self._counting = _Counting(store)
         self._waiting: defaultdict[Address, list[_Waiting]] = defaultdict(list)
@@ -72,7 +71,7 @@ class Reports:
             done(AWAY)
             return True
         reading, device = read
-        self._waiting[reading.mark.address].append((reading.report, device, done))
+        self._waiting[reading.mark.address].append((reading, device, done))
         self._count_waiting += 1
         self._begin()
         return True
@@ -111,7 +110,7 @@ class Reports:
         """Count a batch; return what to answer."""
         found = await self._count(
             {
-                address: [(report, device) for report, device, _ in each]
+                address: [(reading.report, device) for reading, device, _ in each]
                 for address, each in batch.items()
             }
         )
@@ -119,15 +118,14 @@ class Reports:
         answers = []
         leaving: defaultdict[Address, list[Told]] = defaultdict(list)
         for each, became in zip(batch.values(), found, strict=True):
-            for (report, device, done), outcome in zip(each, became, strict=True):
+            for (reading, device, done), outcome in zip(each, became, strict=True):
+                report = reading.report
                 tally[report.happening, outcome] += 1
                 answers.append(
                     (done, UNKNOWN if outcome is Outcome.UNKNOWN_DEPLOYMENT else ACCEPTED)
                 )
-                left = report.previous_key and report.leaves(device, outcome)
-                previous = self._snapshot.held(left) if left else None
-                if previous is not None:
-                    leaving[previous.mark.address].append((report.leaving(), device))
+                if reading.previous is not None and report.leaves(device, outcome):
+                    leaving[reading.previous.address].append((report.leaving(), device))
         if leaving:
             await self._count(leaving)
         BATCH_SIZE.observe(len(answers))
@@ -138,7 +136,10 @@ class Reports:
     async def _count(self, told: dict[Address, list[Told]]) -> list[list[Outcome]]:
         """Count reports, all of a deployment in one step, several deployments at once."""
         now_ms = self._clock()
-        work = [self._counting.count(address, each, now_ms) for address, each in told.items()]
+        trouble = _Trouble()
+        work = [
+            self._counting.count(address, each, now_ms, trouble) for address, each in told.items()
+        ]
         if len(work) == 1:
             return [await work[0]]
         done = await asyncio.gather(*work, return_exceptions=True)
@@ -154,6 +155,15 @@ class Reports:
         self._counting.close()
 
 
+class _Trouble:
+    """Why a batch cannot be counted: a store that is away is waited for once, not by each step."""
+
+    __slots__ = ("error",)
+
+    def __init__(self) -> None:
+        self.error: redis.RedisError | None = None
+
+
 class _Counting:
     """Counts on a line; and where that breaks, or there is none, with the ordinary client."""
 
@@ -164,7 +174,9 @@ class _Counting:
         self._line: Line | None = None
         self._may_connect = True
 
-    async def count(self, address: Address, told: Sequence[Told], now_ms: int) -> list[Outcome]:
+    async def count(
+        self, address: Address, told: Sequence[Told], now_ms: int, trouble: _Trouble
+    ) -> list[Outcome]:
         """Count reports of one deployment, in their order.
 
         Raises:
@@ -172,20 +184,29 @@ class _Counting:
         """
         became: list[Outcome] = []
         for start in range(0, len(told), MAX_BATCH):
-            became += await self._step(address, told[start : start + MAX_BATCH], now_ms)
+            became += await self._step(address, told[start : start + MAX_BATCH], now_ms, trouble)
         return became
 
-    async def _step(self, address: Address, told: Sequence[Told], now_ms: int) -> list[Outcome]:
+    async def _step(
+        self, address: Address, told: Sequence[Told], now_ms: int, trouble: _Trouble
+    ) -> list[Outcome]:
         line = self._line
         if line is not None and line.is_open:
             try:
                 return outcomes(await line.run(counting(address, told, now_ms=now_ms), _TIMEOUT_S))
             except LineError as exc:
                 log.debug("reports are counted another way (%s)", exc)
-        loop = asyncio.get_running_loop()
-        became = await loop.run_in_executor(
-            self._threads, lambda: self._store.count_many(address, told, now_ms=now_ms)
-        )
+
+        def count() -> list[Outcome]:
+            if trouble.error is not None:
+                raise trouble.error
+            try:
+                return self._store.count_many(address, told, now_ms=now_ms)
+            except redis.RedisError as exc:
+                trouble.error = exc
+                raise
+
+        became = await asyncio.get_running_loop().run_in_executor(self._threads, count)
         if self._may_connect and (self._line is None or not self._line.is_open):
             await self._connect()
         return became

@@ -16,6 +16,9 @@ from codepush.store.cluster import ClusterClient
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Call, Scripts
 
+_SEND_S = 1.0
+"""How long the loop may be held up by a store that takes nothing, while its buffers are full."""
+
 
 class LineError(Exception):
     """A script was not answered on the line; whether it ran is not known."""
@@ -52,8 +55,9 @@ class Line:
             async with asyncio.timeout(timeout_s):
                 return await answer
         except (redis.RedisError, TimeoutError) as exc:
-            # A refusal, such as that the script is not known, leaves the connection in order.
-            if not isinstance(exc, redis.ResponseError):
+            # A refusal, such as that the script is not known, leaves the connection in order; but
+            # one that may only be read from is the wrong one.
+            if not isinstance(exc, redis.ResponseError) or isinstance(exc, redis.ReadOnlyError):
                 self.close()
             raise LineError(str(exc)) from exc
 
@@ -112,6 +116,7 @@ def connected(client: StoreClient) -> Connection | None:
     if isinstance(client, ClusterClient):
         return None
     pool = cast(redis.Redis, client).connection_pool
-    connection: Connection = pool.connection_class(**pool.connection_kwargs)
+    options = pool.connection_kwargs | {"socket_timeout": _SEND_S}
+    connection: Connection = pool.connection_class(**options)
     connection.connect()  # type: ignore[no-untyped-call]
     return connection
