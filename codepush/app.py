@@ -20,7 +20,7 @@ from codepush.store.queue import JobQueue
 from codepush.store.stores import open_stores
 from codepush.telemetry.logging import configure_logging
 from codepush.telemetry.metrics import gauge
-from codepush.web import errors, headers
+from codepush.web import address, errors, headers
 from codepush.web.context import EXTENSION
 from codepush.web.observe import Observer
 from codepush.web.quotas import Quotas
@@ -83,6 +83,7 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     errors.install(app)
     Observer(settings).install(app)
     headers.install(app, settings)
+    address.install(app)
     Quotas(settings).install(app)
     for part in (health, metrics, device, blobs, login):
         app.register_blueprint(part.blueprint)

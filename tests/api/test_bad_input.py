@@ -489,6 +489,14 @@ for _name, _segment in RAW_SEGMENTS.items():
 for _path in ("/apps//deployments", "//apps", f"//{STAGING}", "/apps/App//deployments"):
     case("two slashes", "GET", "/", {200, 308, 404}, environ_overrides={"PATH_INFO": _path})
 
+# A redirect repeats the query in a header, where a line break cannot stand.
+for _path in ("/apps//deployments", "/apps//x", "/accessKeys//x", "/apps", "/nothing"):
+    for _name, _sign in {"a line feed": "a\nb", "a carriage return": "\r", "NUL": "\0"}.items():
+        case(f"{_name} in the query", "GET", "/", 400,
+             environ_overrides={"PATH_INFO": _path, "QUERY_STRING": _sign})  # fmt: skip
+    case("an encoded line break", "GET", "/", {200, 308, 404},
+         environ_overrides={"PATH_INFO": f"{_path}\r\n", "QUERY_STRING": "a=%0d%0a"})  # fmt: skip
+
 CHECK = {"deployment_key": "KEY", "app_version": "1.0.0"}
 for _path in ("/updateCheck", f"{MODERN}/update_check"):
     for _name, _query in {
