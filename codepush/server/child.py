@@ -16,6 +16,7 @@ STABLE_S = 30.0
 """A process that lived this long starts anew without delay and without a record."""
 HURRY_S = 3.0
 """What is left to a process that was told to hurry."""
+_DYING_S = 1.0
 
 
 class Backoff:
@@ -50,7 +51,7 @@ class Backoff:
 
 
 class Child:
-    """One child process in a session of its own, so that Ctrl-C reaches the supervisor only."""
+    """One child process; in a session of its own, Ctrl-C reaches its parent only."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Child:
         fds: Sequence[int],
         patience_s: float,
         hurry_signal: signal.Signals,
+        has_own_session: bool = True,
     ) -> None:
         """Say how to start and stop it; nothing is started yet.
 
@@ -71,6 +73,8 @@ class Child:
             fds: Descriptors it inherits.
             patience_s: How long it may take to stop by itself.
             hurry_signal: What makes it stop at once, yet in order.
+            has_own_session: Else it belongs to the group of its parent, and ends when that is
+                killed as a group.
         """
         self.name = name
         self.backoff = Backoff()
@@ -79,6 +83,7 @@ class Child:
         self._environment = dict(environment)
         self._fds = tuple(fds)
         self._hurry_signal = hurry_signal
+        self._has_own_session = has_own_session
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -95,7 +100,7 @@ class Child:
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 pass_fds=self._fds,
-                start_new_session=True,
+                start_new_session=self._has_own_session,
             )
         except OSError as exc:  # such as too many processes
             delay_s = self.backoff.ended()
@@ -140,6 +145,7 @@ class Child:
         # Also what is left of its group, such as a web process whose request never ends.
         signal_group(process.pid, signal.SIGKILL)
         process.wait()
+        await_end_of_group(process.pid)
         self._process = None
 
 
@@ -153,6 +159,16 @@ def signal_group(pid: int, number: int) -> bool:
         os.killpg(pid, number)
         return True
     return False
+
+
+def await_end_of_group(pid: int) -> None:
+    """Wait until none is left of a group that was killed, which takes moments; not for ever.
+
+    To be called when its leader is reaped.
+    """
+    deadline = time.monotonic() + _DYING_S
+    while signal_group(pid, 0) and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def log_end(name: str, status: int, delay_s: float) -> None:

@@ -1,7 +1,8 @@
 """The process beside each worker that delivers to webhooks, and nothing else.
 
 So a package that takes minutes holds up no delivery, and many deliveries hold up no package. Each
-worker has one, started again when it ends; it ends with its worker, however that ends.
+worker has one, started again when it ends; it ends with its worker, however that ends: told so by a
+lifeline, and killed with the worker's group where that has a supervisor.
 """
 
 import contextlib
@@ -21,8 +22,13 @@ _LOOK_S = 0.2
 class Companion:
     """Keeps the process running, from a thread."""
 
-    def __init__(self) -> None:
-        """Say how to start it; nothing is started yet."""
+    def __init__(self, *, is_supervised: bool) -> None:
+        """Say how to start it; nothing is started yet.
+
+        Args:
+            is_supervised: Whether the worker has a session of its own, without a terminal whose
+                Ctrl-C would reach the process a second time.
+        """
         self._lifeline = Lifeline()
         self._is_dropped = False
         # A job's fork must not keep it alive when the worker itself is gone.
@@ -34,6 +40,8 @@ class Companion:
             fds=[self._lifeline.read_fd],
             patience_s=HURRY_S,
             hurry_signal=signal.SIGTERM,
+            # The one wish of the lifeline may come while the process swallows it, or is too slow.
+            has_own_session=not is_supervised,
         )
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="companion", daemon=True)

@@ -109,18 +109,28 @@ def run(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, _raise_stop)
     signal.signal(signal.SIGINT, _raise_stop)
     try:
-        if not lifeline.watch():
+        is_supervised = lifeline.watch()
+        if not is_supervised:
             check_start(settings, settings.redis_url)
+        # What is begun to be started is also stopped: a wish waits until all of it is there.
+        wishes: list[int] = []
+        signal.signal(signal.SIGTERM, lambda number, _frame: wishes.append(number))
+        signal.signal(signal.SIGINT, lambda number, _frame: wishes.append(number))
     except StopRequested:
         return
     ticker = Ticker(connect_queue(settings.effective_queue_url), QUEUES[-1])
     scheduling = Scheduling(connect_queue(settings.effective_queue_url), QUEUES)
-    companion = Companion()
+    companion = Companion(is_supervised=is_supervised)
     parts = (ticker, scheduling, companion)
     for part in parts:
         part.start()
     try:
-        _work_on(settings, QUEUES, companion.ask_to_stop)
+        signal.signal(signal.SIGTERM, _raise_stop)
+        signal.signal(signal.SIGINT, _raise_stop)
+        if not wishes:
+            _work_on(settings, QUEUES, companion.ask_to_stop)
+    except StopRequested:
+        log.debug("stopped before there was work")
     finally:
         # Who asks again now means the companion, which is waited for.
         signal.signal(signal.SIGTERM, lambda *_: companion.ask_to_stop())

@@ -105,6 +105,23 @@ def test_every_part_that_is_killed_is_started_again_and_nothing_is_lost(
     assert value(processes) >= acknowledged
 
 
+@pytest.mark.parametrize("is_worker_killed", [False, True])
+def test_a_process_that_delivers_and_heeds_nothing_does_not_outlive_the_server(
+    server: Server, is_worker_killed: bool
+) -> None:
+    def deliverers() -> list[psutil.Process]:
+        return server.child("worker").children()
+
+    wait_for(lambda: len(deliverers()) == 1, "the process that delivers")
+    stuck = deliverers()[0]
+    stuck.suspend()
+    if is_worker_killed:
+        server.child("worker").kill()
+    server.process.terminate()
+    assert server.wait(40) == 0
+    assert not is_alive(stuck)
+
+
 def test_requests_wait_while_the_web_server_starts_again(server: Server) -> None:
     web = server.child(".web")
     for process in (*web.children(), web):
