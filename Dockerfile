@@ -27,6 +27,7 @@ COPY config/gunicorn.conf.py wsgi.py /srv/codepush/
 ENV PATH=/opt/codepush/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     CODEPUSH_ENV=production \
+    MALLOC_ARENA_MAX=2 \
     DATA_DIR=/data
 WORKDIR /srv/codepush
 USER 10001:10001

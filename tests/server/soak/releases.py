@@ -39,6 +39,10 @@ class Deployment:
         self.hashes.append(release["packageHash"])
         self.acknowledged_at.append(time.monotonic())
 
+    def made_since(self, at: float) -> int:
+        """Return how many releases were acknowledged since then."""
+        return len(self.acknowledged_at) - bisect.bisect_left(self.acknowledged_at, at)
+
     def allowed(self, asked_at: float, answered_at: float, outages: list[float]) -> range:
         """Return the numbers of the releases that an answer may have been about, from 1 on.
 
