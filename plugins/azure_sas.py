@@ -5,11 +5,12 @@ https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -28,6 +29,10 @@ _LONGEST = timedelta(days=6)
 _SKEW = timedelta(minutes=15)
 _PAUSE = timedelta(minutes=1)
 """Between two requests for a key, while Azure gives none and the old one still serves."""
+
+
+def _in_a_thread(work: Callable[[], None]) -> None:
+    Thread(target=work, name="delegation", daemon=True).start()
 
 
 class Signer(Protocol):
@@ -61,10 +66,19 @@ class AccountSigner:
 class IdentitySigner:
     """Signs with user delegation keys, which Azure makes for an identity. Threads may share it."""
 
-    def __init__(self, service: BlobServiceClient, options: Mapping[str, Any]):
-        """Ask ``service`` for keys, with ``options`` that keep this short."""
+    def __init__(
+        self,
+        service: BlobServiceClient,
+        options: Mapping[str, Any],
+        later: Callable[[Callable[[], None]], None] = _in_a_thread,
+    ):
+        """Ask ``service`` for keys, with ``options`` that keep this short.
+
+        ``later`` runs what may take its time while somebody waits for a signature.
+        """
         self._service = service
         self._options = options
+        self._later = later
         self._lock = Lock()
         self._held: tuple[UserDelegationKey, datetime] | None = None
         self._ask_after = datetime.min.replace(tzinfo=UTC)
@@ -74,7 +88,11 @@ class IdentitySigner:
         self._key(_LONGEST)
 
     def sign(self, place: Place, key: BlobKey, lifetime: timedelta) -> str:
-        """Return the query, for six days at most; once a day this sends a request."""
+        """Return the query, for six days at most.
+
+        Once a day a new key is asked for, while the old one serves: update checks are signed on an
+        event loop, which must not wait. Only without any key that serves does this wait.
+        """
         lifetime = min(lifetime, _LONGEST)
         signing, until = self._key(lifetime)
         named = {
@@ -93,25 +111,35 @@ class IdentitySigner:
 
     def _key(self, lifetime: timedelta) -> tuple[UserDelegationKey, datetime]:
         """Return a key that lives for ``lifetime``; the one at hand while Azure gives no other."""
+        now = datetime.now(UTC)
+        held = self._held
+        if held and now + lifetime <= held[1]:
+            return held
+        if held and now + _SKEW < held[1]:
+            if self._may_ask(now):
+                self._later(self._renew)
+            return self._held or held
         with self._lock:
-            now = datetime.now(UTC)
-            if self._held and now + lifetime <= self._held[1]:
-                return self._held
-            usable = self._held if self._held and now + _SKEW < self._held[1] else None
-            if usable and now < self._ask_after:
-                return usable
-            # Earlier, for an Azure whose clock is behind; whole, because the key says it so.
-            start = (now - _SKEW).replace(microsecond=0)
-            until = start + _DELEGATION
-            try:
-                key = self._service.get_user_delegation_key(start, until, **self._options)
-            except AzureError:
-                if not usable:
-                    raise
-                self._ask_after = now + _PAUSE
-                return usable
-            self._held = key, until
+            if not self._held or now + _SKEW >= self._held[1]:
+                self._held = self._ask(now)
             return self._held
+
+    def _may_ask(self, now: datetime) -> bool:
+        with self._lock:
+            if now < self._ask_after:
+                return False
+            self._ask_after = now + _PAUSE
+            return True
+
+    def _renew(self) -> None:
+        with contextlib.suppress(AzureError):  # the next one asks again
+            self._held = self._ask(datetime.now(UTC))
+
+    def _ask(self, now: datetime) -> tuple[UserDelegationKey, datetime]:
+        # Earlier, for an Azure whose clock is behind; whole, because the key says it so.
+        start = (now - _SKEW).replace(microsecond=0)
+        until = start + _DELEGATION
+        return self._service.get_user_delegation_key(start, until, **self._options), until
 
 
 def _sas(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -125,11 +126,14 @@ class FakeService:
     def __init__(self) -> None:
         self.asked = 0
         self.error: AzureError | None = None
+        self.answers = threading.Event()
+        self.answers.set()
 
     def get_user_delegation_key(
         self, start: datetime, until: datetime, **_options: Any
     ) -> UserDelegationKey:
         self.asked += 1
+        assert self.answers.wait(10)
         if self.error:
             raise self.error
         assert until - start <= timedelta(days=7), "Azure refuses more"
@@ -145,7 +149,7 @@ def ends(query: str) -> datetime:
 
 def test_a_delegated_key_serves_a_day_and_the_old_one_while_there_is_no_other() -> None:
     service = FakeService()
-    signer = IdentitySigner(cast(BlobServiceClient, service), {})
+    signer = IdentitySigner(cast(BlobServiceClient, service), {}, lambda work: work())
     place = Place("myaccount", "packages", "https://myaccount.blob.core.windows.net")
     key = BlobKey("app/blob")
     with time_machine.travel(datetime(2026, 1, 1, tzinfo=UTC), tick=False) as clock:
@@ -179,6 +183,28 @@ def test_a_delegated_key_serves_a_day_and_the_old_one_while_there_is_no_other() 
             signer.sign(place, key, WEEK)
         service.error = None
         signer.sign(place, key, WEEK)
+
+
+def test_nobody_waits_for_a_new_key_while_the_old_one_serves() -> None:
+    """An event loop signs: it would answer no device meanwhile."""
+    service = FakeService()
+    signer = IdentitySigner(cast(BlobServiceClient, service), {})
+    place = Place("myaccount", "packages", "https://myaccount.blob.core.windows.net")
+    with time_machine.travel(datetime(2026, 1, 1, tzinfo=UTC), tick=False) as clock:
+        signer.prepare()
+        first = signer.sign(place, BlobKey("app/blob"), WEEK)
+        clock.shift(timedelta(days=2))
+        service.answers.clear()
+        for _ in range(10):
+            later = signer.sign(place, BlobKey("app/blob"), WEEK)
+        assert parse_qs(later)["ske"] == parse_qs(first)["ske"]
+        service.answers.set()
+        for thread in threading.enumerate():
+            if thread.name == "delegation":
+                thread.join(10)
+        assert service.asked == 2
+        renewed = signer.sign(place, BlobKey("app/blob"), WEEK)
+        assert parse_qs(renewed)["ske"] > parse_qs(first)["ske"]
 
 
 def test_signing_is_quick_enough_for_every_update_check(storage: AzureStorage) -> None:
