@@ -5,7 +5,6 @@ organization whose bell was not heard is looked at within a minute.
 """
 
 import logging
-import queue
 import threading
 import time
 
@@ -21,32 +20,29 @@ for it, and many rings in a row are one."""
 
 
 class Bell:
-    """Brings organizations forward on the agenda, from a thread of its own."""
+    """Brings organizations forward on the agenda, from a thread that ends when it has done so."""
 
     def __init__(self, agenda: Agenda):
-        """Ring ``agenda``; the thread begins with the first ring."""
+        """Ring ``agenda``."""
         self._agenda = agenda
-        self._rung: queue.SimpleQueue[OrganizationId] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._rung: set[OrganizationId] = set()
 
     def ring(self, organization_id: OrganizationId) -> None:
         """Say that something happened in an organization; returns at once."""
-        self._rung.put(organization_id)
-        if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
-                    self._thread.start()
+        with self._lock:
+            is_first = not self._rung
+            self._rung.add(organization_id)
+        if is_first:
+            timer = threading.Timer(_PAUSE_S, self._tell)
+            timer.daemon = True
+            timer.start()
 
-    def _run(self) -> None:
-        while True:
-            rung = {self._rung.get()}
-            time.sleep(_PAUSE_S)
-            while not self._rung.empty():
-                rung.add(self._rung.get())
-            try:
-                for organization_id in rung:
-                    self._agenda.bring_forward(organization_id, time.time_ns() // 1_000_000)
-            except STORE_ERRORS as exc:
-                log.debug("webhooks of some organizations wait for a minute (%s)", exc)
+    def _tell(self) -> None:
+        with self._lock:
+            rung, self._rung = self._rung, set()
+        try:
+            for organization_id in rung:
+                self._agenda.bring_forward(organization_id, time.time_ns() // 1_000_000)
+        except STORE_ERRORS as exc:
+            log.debug("webhooks of some organizations wait for a minute (%s)", exc)
