@@ -26,6 +26,8 @@ class Signals:
         self._read_fd, self._write_fd = os.pipe()
         os.set_blocking(self._read_fd, False)
         os.set_blocking(self._write_fd, False)
+        self._poll = select.poll()  # select() would refuse descriptors above 1,023
+        self._poll.register(self._read_fd, select.POLLIN)
 
     def __enter__(self) -> Self:
         self._install(signal.SIGTERM, self._on_stop)
@@ -69,7 +71,7 @@ class Signals:
         Returns:
             Whether hurry is wished for.
         """
-        select.select([self._read_fd], [], [], min(max(seconds, 0.0), _LONGEST_S))
+        self._poll.poll(min(max(seconds, 0.0), _LONGEST_S) * 1_000)
         with contextlib.suppress(BlockingIOError):
             os.read(self._read_fd, 4096)
         return self.hurry_wished()

@@ -60,8 +60,9 @@ class Node:
         assert process.stdout
         process.stdin.write(json.dumps(job) + "\n")
         process.stdin.flush()
-        answered, _, _ = select.select([process.stdout], [], [], CALL_TIMEOUT_S)
-        if not answered:
+        answered = select.poll()  # select() would refuse descriptors above 1,023
+        answered.register(process.stdout, select.POLLIN | select.POLLHUP)
+        if not answered.poll(CALL_TIMEOUT_S * 1_000):
             process.kill()
             raise AssertionError(f"no answer within {CALL_TIMEOUT_S} s: {job}")
         answer = json.loads(process.stdout.readline())
