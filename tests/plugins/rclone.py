@@ -45,6 +45,9 @@ class Rclone:
                 *("--addr", f"127.0.0.1:{self._port}"),
                 *("--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"),
                 *("--config", os.devnull, "--vfs-cache-mode", "off"),
+                # How long a part may wait for those before it; a second is not enough for a
+                # machine with much to do, and the answer would be 500.
+                *("--vfs-write-wait", "60s"),
             ],
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder)},
             stdin=subprocess.DEVNULL,

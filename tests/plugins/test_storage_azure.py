@@ -230,8 +230,9 @@ def test_sixty_megabytes_take_little_memory(azurite: Azurite) -> None:
     put_mb, both_mb, digest = done.stdout.split()
     assert digest == hashlib.sha256(bytes(60_000_000)).hexdigest()
     print(f"60 MB took {put_mb} MB of memory to put, {both_mb} MB to put and read")
-    assert float(put_mb) < 15
-    assert float(both_mb) < 25
+    # A few blocks are on their way at any time; the whole would be 60.
+    assert float(put_mb) < 30
+    assert float(both_mb) < 30
 
 
 class KillsOnTheWay(OneMegabyteAtMost):
