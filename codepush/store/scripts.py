@@ -44,13 +44,13 @@ class Scripts:
             name: client.register_script(source) for name, source in _sources().items()
         }
 
-    def run(self, name: str, keys: Iterable[str], args: Iterable[str | int] = ()) -> Any:
+    def run(self, name: str, keys: Iterable[str], args: Iterable[str | int | bytes] = ()) -> Any:
         """Run ``lua/<name>.lua`` and return its raw reply."""
         return self._scripts[name](keys=list(keys), args=list(args))
 
     def call(self, call: Call) -> Any:
         """Run a script and return its raw reply."""
-        return self._scripts[call.name](keys=call.keys, args=call.args)
+        return self.run(call.name, call.keys, call.args)
 
     def command(self, call: Call) -> tuple[str | int | bytes, ...]:
         """Return the command that runs a script, should Redis remember it."""
