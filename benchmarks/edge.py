@@ -168,27 +168,10 @@ def web_process(server: Server) -> psutil.Process:
     raise SystemExit("there is no web process")
 
 
-@contextmanager
-def workers_paused(server: Server) -> Iterator[None]:
-    """Let nobody look into the packages that were released; on two cores, it would be felt."""
-    workers = [
-        each
-        for each in psutil.Process(server.process.pid).children(recursive=True)
-        if "codepush.server.worker" in " ".join(each.cmdline())
-    ]
-    for each in workers:
-        each.suspend()
-    try:
-        yield
-    finally:
-        for each in workers:
-            each.resume()
-
-
 def measure(server: Server, folder: Path) -> None:
     """Fill the server, start the others, and run the rounds."""
     keys = fill(server)
-    with workers_paused(server):
+    with server.packages_left_alone():
         compare(server, folder, keys)
 
 
