@@ -18,7 +18,7 @@ from tests.api_client import make_zip
 from tests.archive.native_client import hash_of
 from tests.server.processes import Processes, wait_for
 from tests.server.real import RealServer, cmdline
-from tests.services.test_packaging import tree
+from tests.services.line import tree
 
 PATIENCE_S = 60
 

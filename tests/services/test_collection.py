@@ -6,27 +6,13 @@ from typing import Any
 import pytest
 
 from codepush.domain.ids import BlobKey
-from codepush.domain.models import Principal
 from codepush.domain.releasing import ReleaseOverrides
 from codepush.services.container import Services
 from codepush.settings import Settings
-from tests.api_client import Account
 from tests.conftest import FakeClock
-from tests.services.test_packaging import Line, tree
+from tests.services.line import Line, tree
 
 DAY_S = 86_400
-
-
-@pytest.fixture
-def principal(services: Services, account: Account) -> Principal:
-    principal = services.tokens.authenticate(account.token)
-    services.apps.create(principal, "App")
-    return principal
-
-
-@pytest.fixture
-def staging(services: Services, principal: Principal) -> Line:
-    return Line(services, principal)
 
 
 def keys(services: Services) -> set[BlobKey]:

@@ -10,22 +10,10 @@ from codepush.domain.models import Principal
 from codepush.domain.releasing import ReleaseOverrides
 from codepush.services.container import Services
 from codepush.store.connection import connect_queue
-from tests.api_client import Account, make_zip
+from tests.api_client import make_zip
 from tests.archive.native_client import hash_of
 from tests.services.conftest import Waiting
-from tests.services.test_packaging import Line, tree
-
-
-@pytest.fixture
-def principal(services: Services, account: Account) -> Principal:
-    principal = services.tokens.authenticate(account.token)
-    services.apps.create(principal, "App")
-    return principal
-
-
-@pytest.fixture
-def staging(services: Services, principal: Principal) -> Line:
-    return Line(services, principal)
+from tests.services.line import Line, tree
 
 
 @pytest.fixture

@@ -12,22 +12,15 @@ from flask import Flask
 from codepush.services.backups.locked import count_locked
 from codepush.services.backups.verification import Finding, Verification
 from codepush.services.clock import system_clock
-from codepush.services.container import Services
 from codepush.services.vault import Vault
 from codepush.settings import Settings
 from codepush.store import keys
 from codepush.store.connection import StoreClient, connect
 from plugins.storage_local import LocalStorage
-from tests.api_client import Account, ApiClient
-from tests.services.test_packaging import Line, tree
+from tests.api_client import Account
+from tests.services.line import Line, tree
 
 OTHER_KEY = "another key than the one that tests have"
-
-
-@pytest.fixture
-def line(services: Services, api: ApiClient, account: Account) -> Line:
-    api.add_app()
-    return Line(services, services.tokens.authenticate(account.token))
 
 
 @pytest.fixture
@@ -44,12 +37,12 @@ def verify(
 
 
 def test_each_diff_makes_of_its_base_what_the_release_says(
-    line: Line, redis_url: str, storage: LocalStorage, settings: Settings
+    staging: Line, redis_url: str, storage: LocalStorage, settings: Settings
 ) -> None:
     for number in range(4):
-        line.release(tree(f"{number}", **{f"only{number}.js": b"1"}))
-        line.prepare(f"v{number + 1}")
-    diffs = [diff for diff in line["v4"].diffs.values() if diff]
+        staging.release(tree(f"{number}", **{f"only{number}.js": b"1"}))
+        staging.prepare(f"v{number + 1}")
+    diffs = [diff for diff in staging["v4"].diffs.values() if diff]
     assert len(diffs) == 3
     findings, looking = verify(redis_url, storage, settings.secret_keys)
     assert findings == []
@@ -58,12 +51,10 @@ def test_each_diff_makes_of_its_base_what_the_release_says(
 
 
 def test_a_diff_that_would_make_something_else_is_told(
-    line: Line, redis_url: str, storage: LocalStorage, settings: Settings
+    staging: Line, redis_url: str, storage: LocalStorage, settings: Settings
 ) -> None:
-    for number in range(2):
-        line.release(tree(f"{number}"))
-        line.prepare(f"v{number + 1}")
-    ((base, diff),) = line["v2"].diffs.items()
+    staging.prepared(2)
+    ((base, diff),) = staging["v2"].diffs.items()
     assert diff
     client = connect(redis_url)
     records = next(client.scan_iter(f"{keys.ROOT}:*:releases"))
@@ -104,11 +95,9 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 
 def test_diffs_from_releases_that_are_gone_are_tried_as_far_as_they_are_known(
-    line: Line, redis_url: str, storage: LocalStorage, settings: Settings
+    staging: Line, redis_url: str, storage: LocalStorage, settings: Settings
 ) -> None:
-    for number in range(2):
-        line.release(tree(f"{number}"))
-        line.prepare(f"v{number + 1}")
+    staging.prepared(2)
     client = connect(redis_url)
     records = next(client.scan_iter(f"{keys.ROOT}:*:releases"))
     client.hdel(records, "1")

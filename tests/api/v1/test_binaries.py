@@ -15,7 +15,7 @@ from tests.api.v1.client import SeedClient
 from tests.api_client import Account, make_zip
 from tests.archive.native_client import hash_of, install
 from tests.conftest import FakeClock
-from tests.services.test_packaging import Line, tree
+from tests.services.line import Line, tree
 
 BINARIES = "/apps/App/binaries"
 BINARY = tree("of the binary")

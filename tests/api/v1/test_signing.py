@@ -12,7 +12,7 @@ from tests.api.v1.client import SeedClient
 from tests.api_client import Account, ApiClient, make_zip
 from tests.archive.test_lint import bytecode
 from tests.archive.test_signatures import FILES, HASH, KEY, OTHER_KEY, PUBLIC_KEY, claims, token
-from tests.services.test_packaging import Line
+from tests.services.line import Line
 
 SIGNATURE = "CodePush/.codepushrelease"
 STAGING = "/apps/App/deployments/Staging"
