@@ -19,6 +19,7 @@ from codepush.services.departures import Departures
 from codepush.services.deployments import Deployments
 from codepush.services.downloads import Downloads
 from codepush.services.handing_on import HandingOn
+from codepush.services.histories import Histories
 from codepush.services.metrics import Metrics
 from codepush.services.organizations import Organizations
 from codepush.services.package_jobs import PackageJobs
@@ -56,6 +57,7 @@ class Services:
     apps: Apps
     deployments: Deployments
     releasing: Releasing
+    histories: Histories
     packaging: Packaging
     binaries: Binaries
     packages_wanted: PackagesWanted
@@ -122,6 +124,7 @@ def build_services(
             history_limit=settings.history_limit,
             spool=settings.spool_dir,
         ),
+        histories=Histories(stores, deployments),
         packaging=packaging,
         binaries=Binaries(
             stores, access, tokens, packaging, package_jobs, teller, clock, settings.spool_dir

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from codepush.domain import releasing as rules
-from codepush.domain.errors import ConflictError, InvalidParameterError, NotFoundError
+from codepush.domain.errors import ConflictError, InvalidParameterError
 from codepush.domain.events import Action, Event
 from codepush.domain.ids import BlobKey, PackageHash, new_id
 from codepush.domain.models import (
     App,
-    Counts,
     Deployment,
     History,
     Principal,
@@ -46,14 +45,6 @@ class Released:
     release: Release
     is_repeat: bool
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CountedRelease:
-    """A release, and how devices fared with it."""
-
-    release: Release
-    counts: Counts
 
 
 class Releasing:
@@ -302,37 +293,6 @@ class Releasing:
             )
 
         self._stores.releases.change(app.id, deployment.id, rules.clear, tell=tell)
-
-    def history(self, principal: Principal, reference: str, name: str) -> tuple[Release, ...]:
-        """Return all releases of a deployment, oldest first.
-
-        Raises:
-            NotFoundError: The deployment is not there for this principal.
-        """
-        app, deployment = self._deployments.get(principal, reference, name)
-        return self._stores.releases.history(app.id, deployment.id).releases
-
-    def counted(self, principal: Principal, reference: str, name: str) -> list[CountedRelease]:
-        """Return all releases of a deployment with their counts, oldest first.
-
-        Raises:
-            NotFoundError: The deployment is not there for this principal.
-        """
-        app, deployment = self._deployments.get(principal, reference, name)
-        history = self._stores.releases.history(app.id, deployment.id)
-        counts = self._stores.reports.counts(app.id, deployment.id)
-        return [CountedRelease(r, counts.get(r.label, Counts())) for r in history.releases]
-
-    def find(self, principal: Principal, reference: str, name: str, label: str) -> CountedRelease:
-        """Return one release of a deployment with its counts.
-
-        Raises:
-            NotFoundError: The deployment or release is not there for this principal.
-        """
-        for found in self.counted(principal, reference, name):
-            if found.release.label == label:
-                return found
-        raise NotFoundError("Release not found for given label.")
 
     def _add(
         self,

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
-from codepush.api.v1.schemas.webhooks import DeliveryDetailsSchema
+from codepush.api.v1.schemas.deliveries import DeliveryDetailsSchema
 from codepush.app import create_app
 from codepush.domain.errors import ConflictError, InvalidParameterError
 from codepush.domain.ids import WebhookId

@@ -80,7 +80,7 @@ def roll_back(app: str, deployment: str, label: str = "") -> Response:
 
 def history(app: str, deployment: str) -> Response:
     """Return all releases, oldest first."""
-    found = services().releasing.history(principal(), app, deployment)
+    found = services().histories.releases(principal(), app, deployment)
     return json_response({"history": [wire.release(each) for each in found]})
 
 

@@ -59,7 +59,7 @@ def release(once: dict[str, str], app: str, deployment: str) -> tuple[Any, ...]:
 @blueprint.serves("GET", f"{_DEPLOYMENT}/releases", ReleaseListSchema, is_paged=True)
 def list_releases(page: Page, app: str, deployment: str) -> dict[str, Any]:
     """List a deployment's releases with their metrics, oldest first."""
-    found = services().releasing.counted(principal(), app, deployment)
+    found = services().histories.counted(principal(), app, deployment)
     return page.cut("releases", found, lambda each: (each.release.number,))
 
 
@@ -76,7 +76,7 @@ def clear_releases(app: str, deployment: str) -> dict[str, Any]:
 @blueprint.serves("GET", f"{_DEPLOYMENT}/releases/<label>", CountedReleaseAnswerSchema)
 def get_release(app: str, deployment: str, label: str) -> dict[str, Any]:
     """Get a release with its metrics."""
-    return {"release": services().releasing.find(principal(), app, deployment, label)}
+    return {"release": services().histories.find(principal(), app, deployment, label)}
 
 
 @blueprint.serves(
@@ -95,7 +95,7 @@ def update_release(body: dict[str, Any], app: str, deployment: str, label: str) 
         principal(), app, deployment, overrides(body), label=label, only_up=False
     )
     if changed is None:
-        changed = services().releasing.find(principal(), app, deployment, label).release
+        changed = services().histories.find(principal(), app, deployment, label).release
     return {"release": changed}
 
 

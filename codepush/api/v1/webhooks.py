@@ -3,13 +3,15 @@
 from typing import Any
 
 from codepush.api.v1.blueprint import SeedBlueprint
-from codepush.api.v1.schemas.webhooks import (
+from codepush.api.v1.schemas.deliveries import (
     DeliveryAnswerSchema,
     DeliveryDetailsSchema,
     DeliveryListSchema,
-    NewSecretSchema,
     ReplayedSchema,
     ReplaySchema,
+)
+from codepush.api.v1.schemas.webhooks import (
+    NewSecretSchema,
     WebhookAnswerSchema,
     WebhookCreateSchema,
     WebhookListSchema,
