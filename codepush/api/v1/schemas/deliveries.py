@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError, fields
 
@@ -16,7 +16,9 @@ from codepush.api.v1.schemas.base import (
 from codepush.domain.webhook_events import WebhookEvent
 from codepush.domain.webhook_formats import render
 from codepush.domain.webhooks import Attempt, Delivery, Status
-from codepush.services.webhook_access import ShownWebhook
+
+if TYPE_CHECKING:
+    from codepush.services.webhook_access import ShownWebhook
 
 _URL = "https://ci.example.com/hooks/codepush"
 _DELIVERY_ID = "msg_0f8fad5bd9cb469fa16570867728950e"
