@@ -13,7 +13,6 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 from flask import Flask
-from redis.cluster import RedisCluster
 from werkzeug.test import TestResponse
 
 from codepush.app import create_app
@@ -23,11 +22,11 @@ from codepush.domain.permissions import Role
 from codepush.services.container import Services
 from codepush.settings import Settings
 from codepush.store import quotas as quota_store
-from codepush.store.cluster import ClusterClient
 from codepush.store.connection import StoreClient
 from codepush.web import quotas
 from tests.api_client import Account, ApiClient, bundle
 from tests.conftest import FakeClock
+from tests.told_by_store import told
 
 HEADERS = {
     "X-RateLimit-Limit",
@@ -108,10 +107,7 @@ def use_up(client: ApiClient) -> TestResponse:
 
 def evaluations(redis: Any) -> int:
     """How many scripts the store has run."""
-    if isinstance(redis, ClusterClient):
-        stats = redis.info("commandstats", target_nodes=RedisCluster.PRIMARIES).values()
-    else:
-        stats = [redis.info("commandstats")]
+    stats = told(redis, "commandstats")
     return sum(int(each.get("cmdstat_evalsha", {"calls": 0})["calls"]) for each in stats)
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from redis.cluster import RedisCluster
 
 from codepush.app import create_app
 from codepush.services.container import Services
@@ -13,6 +12,7 @@ from codepush.store.bell import Bell
 from codepush.store.connection import StoreClient
 from tests.api.v1.client import SeedClient
 from tests.conftest import FakeClock
+from tests.told_by_store import told
 
 URL = "https://example.com/hook?key=1"
 SPAN = {"since": "2025-06-15T00:00:00Z", "until": "2025-06-16T00:00:00+00:00"}
@@ -196,12 +196,7 @@ def test_whoever_comes_or_goes_with_an_app_is_told(seed: SeedClient, bob: SeedCl
 
 
 def commands(redis: StoreClient) -> int:
-    """Count what the store was asked so far; a cluster, all of its masters."""
-    if isinstance(redis, RedisCluster):
-        told = redis.info("stats", target_nodes=RedisCluster.PRIMARIES).values()
-    else:
-        told = [redis.info("stats")]
-    return sum(each["total_commands_processed"] for each in told)
+    return sum(each["total_commands_processed"] for each in told(redis, "stats"))
 
 
 def test_a_release_asks_the_store_for_nothing_more_where_there_are_webhooks(
