@@ -52,7 +52,7 @@ def test_a_child_that_ignores_all_signals_is_killed(monkeypatch: pytest.MonkeyPa
 
     began = time.monotonic()
     stubborn.stop(wait)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert stubborn.pid is None
 
 
