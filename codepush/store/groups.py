@@ -13,6 +13,7 @@ from typing import Any, cast
 from codepush.domain.ids import AppId, DeploymentId
 from codepush.store import keys
 from codepush.store.connection import StoreClient
+from codepush.store.scanning import StoreMovedError, every_key, whereabouts
 from codepush.store.scripts import Scripts
 
 _MOST_AT_ONCE = 1_000
@@ -59,7 +60,7 @@ class GroupReader:
 
     def find(self) -> Iterator[str]:
         """Yield every key that belongs into a backup, some of them twice."""
-        for key in self._client.scan_iter(match=f"{keys.ROOT}:*", count=1_000):
+        for key in every_key(self._client, f"{keys.ROOT}:*"):
             if keys.is_lasting(key):
                 yield key
 
@@ -72,17 +73,22 @@ class GroupReader:
 
         Raises:
             GroupChangedError: Deployments came and went in between, many times.
+            StoreMovedError: While it is yielded, the store restarted: read all of it again.
         """
         names = list(dict.fromkeys([*keys.group(tag), *found]))
+        before: frozenset[str] = frozenset()
         for _ in range(_TRIES):
             reply = self._scripts.run("dump_group", names, [_MOST_AT_ONCE])
             copies: list[str] = []
             if isinstance(reply, int):
+                before = whereabouts(self._client)
                 copies = [keys.copy(tag, self._backup, number) for number in range(len(names))]
                 reply = self._scripts.run("copy_group", [*names, *copies], [_COPY_S * 1_000])
             later = self._unknown(tag, names, reply, copies)
             if not later:
-                return self._copied(names, reply, copies) if copies else _decode(names, reply)
+                if not copies:
+                    return _decode(names, reply)
+                return self._copied(names, reply, copies, before)
             self._unlink(copies)
             names += later
         raise GroupChangedError(tag)
@@ -103,7 +109,9 @@ class GroupReader:
                 return [key for key in all_keys if key not in known]
         return []
 
-    def _copied(self, names: list[str], reply: list[Any], copies: list[str]) -> Iterator[Entry]:
+    def _copied(
+        self, names: list[str], reply: list[Any], copies: list[str], before: frozenset[str]
+    ) -> Iterator[Entry]:
         try:
             for place, kind, expires_at_ms in reply:
                 name, copy = names[place - 1], copies[place - 1]
@@ -112,6 +120,8 @@ class GroupReader:
                     self._client.expire(copy, _COPY_S)
                     yield Entry(name, kind, items, _lifetime(expires_at_ms), about, is_first)
                     is_first = False
+            if whereabouts(self._client) != before:
+                raise StoreMovedError
         finally:
             self._unlink(copies)
 

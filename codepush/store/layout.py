@@ -5,6 +5,7 @@ from enum import Enum, auto
 
 from codepush.store import keys
 from codepush.store.connection import StoreClient
+from codepush.store.scanning import every_key
 
 VERSION = 2
 """What this server reads and writes. A store without one is empty."""
@@ -12,7 +13,7 @@ VERSION = 2
 
 def _forget_days_of_devices(client: StoreClient) -> None:
     """Drop the devices of deployments by their last day: each device's record says it, too."""
-    for name in client.scan_iter(f"{keys.ROOT}:{{a:*}}:d:*:seen"):
+    for name in every_key(client, f"{keys.ROOT}:{{a:*}}:d:*:seen"):
         client.delete(name)
 
 

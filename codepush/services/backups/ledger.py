@@ -8,6 +8,7 @@ from codepush.services.backups.references import Held, Need
 
 _TABLES = """
 CREATE TABLE keys (rank INTEGER, tag BLOB, key BLOB, PRIMARY KEY (rank, tag, key)) WITHOUT ROWID;
+CREATE INDEX keys_by_tag ON keys (tag);
 CREATE TABLE needs (tag BLOB, key BLOB, field BLOB, value BLOB, condition BLOB, what BLOB);
 CREATE INDEX needs_by_tag ON needs (tag);
 CREATE TABLE held (tag BLOB, key BLOB, field BLOB, value BLOB);

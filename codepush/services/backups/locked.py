@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from codepush.services.vault import LockedError, Vault
 from codepush.store import keys
 from codepush.store.connection import StoreClient
+from codepush.store.scanning import every_key
 
 
 def webhook_id(name: str) -> str:
@@ -29,11 +30,11 @@ def is_locked(record: Mapping[str, str], vault: Vault) -> bool:
 
 def count_locked(client: StoreClient, vault: Vault) -> int:
     """Return how many webhooks of a store there are that cannot be called."""
-    count = 0
-    for key in client.scan_iter(match=f"{keys.ROOT}:{{o:*}}:w:*", count=1_000):
+    locked = set()
+    for key in every_key(client, f"{keys.ROOT}:{{o:*}}:w:*"):
         place = keys.place(key)
         if place and webhook_id(place.name):
             url, secrets = client.hmget(key, ["url", "secrets"])
             if url and secrets and is_locked({"url": url, "secrets": secrets}, vault):
-                count += 1
-    return count
+                locked.add(key)
+    return len(locked)

@@ -12,6 +12,7 @@ from codepush.services.backups.reading import BackupFile, BackupFileError
 from codepush.store import keys, layout
 from codepush.store.connection import StoreClient
 from codepush.store.groups import Entry, GroupWriter
+from codepush.store.scanning import every_key
 
 OnBytes = Callable[[int], None]
 
@@ -54,7 +55,7 @@ def check_target(client: StoreClient, head: Head) -> None:
             "A restore of another backup into this store did not finish. Restore that one again, or"
             " empty the store (FLUSHALL) first."
         )
-    if any(keys.is_lasting(key) for key in client.scan_iter(match=f"{keys.ROOT}:*")):
+    if any(keys.is_lasting(key) for key in every_key(client, f"{keys.ROOT}:*")):
         raise ConflictError(
             "The store is not empty, so nothing was restored. Restore into a new, empty store: one"
             " that no server has started on yet."

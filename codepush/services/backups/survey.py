@@ -4,6 +4,7 @@ Groups are read one after the other, so what one needs of another may have come 
 After all are read, those that do not fit each other are read again until they do.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
@@ -13,6 +14,7 @@ from codepush.services.backups.references import Need, held_in, needs_of
 from codepush.services.clock import Clock
 from codepush.store import keys
 from codepush.store.groups import Entry, GroupReader
+from codepush.store.scanning import StoreMovedError
 
 _ROUNDS = 300
 _FAULT_ROUNDS = 12
@@ -20,6 +22,8 @@ _FAULT_ROUNDS = 12
 _HASTY_ROUNDS = 6
 """Read at once, to be faster than the next change; later ones wait for a change to end."""
 _PAUSE_S = 0.1
+_READS = 20
+"""Of one group, if the store is restarted during each."""
 
 OnGroup = Callable[[int, int], None]
 """Told how many groups are read, and how many there are."""
@@ -43,6 +47,9 @@ class Survey:
 
     def run(self, reader: Reader, on_group: OnGroup = lambda _done, _all: None) -> list[Need]:
         """Show ``reader`` every group, some of them again.
+
+        Raises:
+            StoreMovedError: The store was restarted again and again.
 
         Returns:
             What groups need that is not there, though nobody is changing it.
@@ -82,9 +89,13 @@ class Survey:
         return place.tag
 
     def _read(self, tag: str, reader: Reader) -> None:
-        entries = self._groups.read(tag, self._ledger.keys_of(tag))
-        self._ledger.forget(tag)
-        reader.group(tag, self._noted(tag, entries))
+        for _ in range(_READS):
+            entries = self._groups.read(tag, self._ledger.keys_of(tag))
+            self._ledger.forget(tag)
+            with contextlib.suppress(StoreMovedError):
+                reader.group(tag, self._noted(tag, entries))
+                return
+        raise StoreMovedError
 
     def _noted(self, tag: str, entries: Iterator[Entry]) -> Iterator[Entry]:
         now_ms = self._clock()
