@@ -13,6 +13,7 @@ from flask import Flask
 from pycep import BicepParser
 
 import config.default
+from codepush.telemetry import work
 from codepush.telemetry.counters import counters
 from tests.needed import lacking
 
@@ -163,6 +164,7 @@ def expressions() -> list[str]:
 
 def test_alerts_and_dashboard_name_metrics_that_there_are(app: Flask) -> None:
     there = OWN | {f"codepush_{counter.name}" for counter in counters()}
+    there |= {f"codepush_worker_{counter.name}" for counter in work.ALL}
     named = {name for text in expressions() for name in re.findall(r"\bcodepush_\w+", text)}
     assert len(named) > 10
     assert {re.sub(r"_(count|bucket|sum)$", "", name) for name in named} <= there

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from codepush.domain.errors import NotFoundError, UnauthorizedError
 from codepush.store.vitals import JobVitals
-from codepush.telemetry.counters import counters
+from codepush.telemetry import work
 from codepush.telemetry.metrics import CONTENT_TYPE, PREFIX, exposition
 from codepush.web.context import services, settings
 
@@ -50,7 +50,7 @@ def job_metrics(vitals: JobVitals) -> Iterator[Metric]:
     for outcome, count in outcomes.items():
         ended.add_metric([outcome], count)
     yield ended
-    for counter in counters():
+    for counter in work.ALL:
         if counter.name in counts:
             family = CounterMetricFamily(
                 f"{PREFIX}worker_{counter.name}",

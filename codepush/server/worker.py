@@ -34,7 +34,7 @@ from codepush.settings import Settings, SettingsError, load_settings
 from codepush.store.connection import connect_queue
 from codepush.store.queue import DELIVERIES, QUEUES
 from codepush.store.vitals import JobVitals
-from codepush.telemetry.counters import counters
+from codepush.telemetry import work
 
 log = logging.getLogger("codepush.server")
 
@@ -88,7 +88,7 @@ class _Worker(rq.Worker):
             with contextlib.suppress(redis.exceptions.RedisError):  # a number is not worth a job
                 self.vitals.count(outcome)
                 # Each job has a process of its own, which began to count with it.
-                counted = {each.name: each.values() for each in counters() if each.value}
+                counted = {each.name: each.values() for each in work.ALL if each.value}
                 if counted:
                     self.vitals.add(counted)
 

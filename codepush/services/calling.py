@@ -31,7 +31,7 @@ from codepush.services.clock import Clock
 from codepush.services.vault import LockedError, Vault
 from codepush.store.deliveries import Settlement
 from codepush.store.stores import Stores
-from codepush.telemetry.counters import Counter
+from codepush.telemetry.work import ATTEMPTS
 
 log = logging.getLogger("codepush.webhooks")
 
@@ -39,11 +39,6 @@ _AGENT = f"codepush-server/{metadata.version('codepush-server')} webhooks"
 _KEPT_HEADERS = ("content-type", "location", "retry-after")
 _MAX_HEADER = 200
 _MS = timedelta(milliseconds=1)
-
-
-ATTEMPTS = Counter(
-    "webhook_attempts_total", "Attempts to deliver to webhooks, by what came of it.", ("outcome",)
-)
 
 
 class Poster(Protocol):

@@ -1,5 +1,6 @@
 """Webhooks of a whole server: a real RQ worker delivers, a real receiver verifies."""
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from tests.server.processes import Processes, wait_for
 from tests.server.real import RealServer
 from tests.webhooks.receiver import Receiver, status
 
+METRICS = "a-token-of-the-tests"
 ALLOWED = {"WEBHOOK_ALLOW_HTTP": "1", "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
 
 
@@ -48,7 +50,7 @@ class Api:
 def test_a_release_is_delivered_signed_within_moments(
     processes: Processes, receiver: Receiver
 ) -> None:
-    server = RealServer(processes, **ALLOWED)
+    server = RealServer(processes, METRICS_TOKEN=METRICS, **ALLOWED)
     api = Api(server)
     server.add_app("App")
     made = api.call("POST", "/webhooks", json={"url": f"{receiver.url}/good"})
@@ -78,4 +80,15 @@ def test_a_release_is_delivered_signed_within_moments(
         30,
     )
     assert len({each.id for each in receiver.at("/bad")}) == 3
+    # A web process, which delivers nothing itself, tells what workers counted: once a job ended.
+    wait_for(lambda: attempts(server, "delivered") == 6, "delivered attempts", 60)
+    assert attempts(server, "waiting") >= 3
     server.stop()
+
+
+def attempts(server: RealServer, outcome: str) -> float:
+    """How many attempts the metrics tell, as somebody who collects them sees it."""
+    answer = server.get("/metrics", headers={"Authorization": f"Bearer {METRICS}"})
+    name = "codepush_worker_webhook_attempts_total"
+    found = re.search(rf'^{name}{{outcome="{outcome}"}} (\S+)$', answer.text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
