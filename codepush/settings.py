@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from codepush.domain.errors import InvalidParameterError
 from codepush.domain.names import check_email
-from codepush.domain.store_urls import Topology, parse_store_url
+from codepush.domain.store_urls import Topology, parse_store_url, without_verification
 
 ENVIRONMENTS = ("development", "testing", "production")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -46,6 +46,7 @@ class Settings:
     public_url: str
     redis_url: str
     queue_url: str
+    redis_tls_verify: bool
     storage_url: str
     azure_storage_connection_string: str = field(repr=False)
     azure_storage_key: str = field(repr=False)
@@ -150,6 +151,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         public_url=_public_url(values, "PUBLIC_URL"),
         redis_url=_redis_url(values, "REDIS_URL", "Leave it unset for the embedded store."),
         queue_url=_queue_url(values),
+        redis_tls_verify=_choice(values, "REDIS_TLS_VERIFY", ("0", "1")) == "1",
         storage_url=_storage_url(values, "STORAGE_URL"),
         azure_storage_connection_string=values["AZURE_STORAGE_CONNECTION_STRING"],
         azure_storage_key=values["AZURE_STORAGE_KEY"],
@@ -281,7 +283,7 @@ def _redis_url(values: Mapping[str, str], name: str, otherwise: str) -> str:
             " redis+cluster://host:6379,host:6379, redis+sentinel://host:26379,host:26379/SERVICE"
             f" (each with rediss for TLS), or unix:///path/to/socket. {otherwise}"
         ) from exc
-    return text
+    return without_verification(text) if values["REDIS_TLS_VERIFY"] == "0" else text
 
 
 def _queue_url(values: Mapping[str, str]) -> str:

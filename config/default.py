@@ -33,6 +33,11 @@ REDIS_URL = ""
 # must then be no cluster.
 QUEUE_URL = ""
 
+# Whether the certificates of the servers of REDIS_URL, QUEUE_URL and QUOTA_REDIS_URL are checked (0
+# or 1). 0: anybody between here and there can read and change everything; for platforms that give
+# out a rediss:// URL of a server whose certificate no authority signed.
+REDIS_TLS_VERIFY = "1"
+
 # Where packages are kept. Empty: local disk, in DATA_DIR/blobs.
 STORAGE_URL = ""
 

@@ -85,6 +85,7 @@ def test_an_ipv6_address_is_bracketed_in_urls() -> None:
         ("REDIS_URL", "redis+sentinel://host:26379,:/main"),
         ("REDIS_URL", "redis+sentinel://host:99999/main"),
         ("QUEUE_URL", "localhost:6379"),
+        ("REDIS_TLS_VERIFY", "no"),
         ("STORAGE_URL", "/var/blobs"),
         ("STORAGE_URL", "AccountKey=secret"),
         ("MAX_PACKAGE_MB", "0"),
@@ -166,3 +167,21 @@ def test_a_cluster_needs_another_redis_for_its_jobs() -> None:
 )
 def test_store_urls_name_single_servers_clusters_and_sentinels(url: str, parsed: StoreUrl) -> None:
     assert parse_store_url(url) == parsed
+
+
+def test_certificates_go_unchecked_only_by_choice() -> None:
+    url = "rediss://:p@host:6379/0"
+    urls = {
+        "REDIS_URL": "rediss+cluster://:p@a,b?ssl_certfile=/c.pem",
+        "QUEUE_URL": url,
+        "QUOTA_REDIS_URL": "redis://host",
+    }
+    checked = load_settings(urls)
+    assert (checked.redis_url, checked.queue_url) == (urls["REDIS_URL"], url)
+    off = load_settings(urls | {"REDIS_TLS_VERIFY": "0"})
+    assert off.redis_url == f"{urls['REDIS_URL']}&ssl_cert_reqs=none"
+    assert off.queue_url == f"{url}?ssl_cert_reqs=none"
+    assert off.quota_redis_url == urls["QUOTA_REDIS_URL"], "without TLS"
+    # A child gets what its parent made of it; and a URL may say more itself.
+    for said in (off.queue_url, f"{url}?ssl_cert_reqs=required"):
+        assert load_settings({"REDIS_URL": said, "REDIS_TLS_VERIFY": "0"}).redis_url == said

@@ -94,6 +94,19 @@ def parse_store_url(url: str) -> StoreUrl:
     )
 
 
+def without_verification(url: str) -> str:
+    """Return a store's URL with which the certificate of its server is not checked.
+
+    Args:
+        url: As ``parse_store_url`` takes it; returned as it is where it says itself what is to be
+            checked, or has no TLS.
+    """
+    parts = urlsplit(url)
+    if not parts.scheme.startswith("rediss") or "ssl_cert_reqs" in parse_qs(parts.query):
+        return url
+    return f"{url}{'&' if parts.query else '?'}ssl_cert_reqs=none"
+
+
 def _host(place: str, default_port: int) -> tuple[str, int]:
     found = _HOST.fullmatch(place)
     if not found:

@@ -1,5 +1,7 @@
 """What is looked at before a process starts, so that it ends with a sentence if it cannot work."""
 
+import logging
+
 from codepush.domain.errors import CodePushError
 from codepush.domain.storage import BlobStorage
 from codepush.edge.tls import CertificateError, server_context
@@ -9,6 +11,8 @@ from codepush.settings import Settings
 from codepush.store import layout
 from codepush.store.connection import STORE_ERRORS, StoreClient, connect, connect_queue
 
+log = logging.getLogger("codepush.server")
+
 _LAYOUTS = {
     layout.State.OLDER: "The store's data is of an older layout than this server needs. Run:"
     " codepush migrate",
@@ -17,6 +21,12 @@ _LAYOUTS = {
     layout.State.RESTORING: "A backup is being restored into this store, or its restore was"
     " interrupted; run the same codepush restore again, and start the server when it has finished.",
 }
+_LOOK = "Check {name}, and whether that server runs and lets this machine in."
+_TRUST = (
+    "No authority that this machine knows signed its certificate. Name the file of the one that did"
+    " at the end of {name}: ?ssl_ca_certs=/path/ca.pem. Where a platform runs it and gives out no"
+    " such file, REDIS_TLS_VERIFY=0 takes any certificate, and so whoever is in between."
+)
 
 
 def check_start(settings: Settings, url: str) -> None:
@@ -27,6 +37,11 @@ def check_start(settings: Settings, url: str) -> None:
         ServerError: The store, the queue or the storage cannot be used; the message names the
             setting.
     """
+    if not settings.redis_tls_verify:
+        log.warning(
+            "REDIS_TLS_VERIFY is 0: nobody checks whether the store is the one it says; whoever is"
+            " between it and this machine can read and change everything."
+        )
     client = connect(url)
     check_reachable(client)
     check_layout(client)
@@ -58,9 +73,9 @@ def check_reachable(client: StoreClient, name: str = "REDIS_URL") -> None:
     try:
         client.ping()
     except STORE_ERRORS as exc:
+        advice = _TRUST if "CERTIFICATE_VERIFY_FAILED" in str(exc) else _LOOK
         raise ServerError(
-            f"The store of {name} does not answer ({exc}). Check {name}, and whether that server"
-            " runs and lets this machine in."
+            f"The store of {name} does not answer ({exc}). {advice.format(name=name)}"
         ) from exc
 
 

@@ -1,6 +1,10 @@
 """Stores of every kind that a URL can name: TLS, sentinels, clusters; and what a failover costs."""
 
 import gc
+import json
+import os
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -15,7 +19,7 @@ import rq
 from codepush.app import create_app
 from codepush.domain.ids import AppId, OrganizationId, UserId
 from codepush.domain.permissions import Role
-from codepush.settings import Settings
+from codepush.settings import Settings, load_settings
 from codepush.store.connection import STORE_ERRORS, StoreClient, connect, connect_queue
 from codepush.store.stores import open_stores
 from tests.api_client import Account, ApiClient, bundle
@@ -25,6 +29,7 @@ from tests.redis_servers import REDIS, Cluster, RedisServer, Sentinels, free_por
 
 USER = UserId("u")
 SLOTS = 30
+ROOT = Path(__file__).parents[2]
 
 
 def use(client: StoreClient) -> None:
@@ -105,6 +110,59 @@ def test_a_certificate_of_an_unknown_authority_or_none_of_ours_is_an_outage(
         # redis-py leaves the socket of a failed handshake to the garbage collector.
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture
+def self_signed(tmp_path: Path) -> Iterator[str]:
+    """A server as some platforms have it: nobody signed its certificate, nor asks for ours."""
+    _, options, _ = certificates(tmp_path)
+    (port,) = free_ports(1)
+    more = ("--tls-port", str(port), "--tls-auth-clients", "no")
+    server = RedisServer(tmp_path / "redis", *more, *options, port=port, binary=REDIS)
+    try:
+        server.start()
+        yield f"rediss://127.0.0.1:{port}"
+    finally:
+        server.kill()
+
+
+def test_a_certificate_that_nobody_signed_is_taken_by_choice(
+    settings: Settings, self_signed: str
+) -> None:
+    off = load_settings({"REDIS_URL": self_signed, "REDIS_TLS_VERIFY": "0"})
+    use(connect(off.redis_url))
+    serve(settings, off.redis_url)
+    with connect_queue(off.effective_queue_url) as client:
+        assert client.ping()
+
+
+@pytest.mark.parametrize("command", ["migrate", "worker"])
+def test_what_a_paas_is_told_starts_over_its_redis(
+    self_signed: str, tmp_path: Path, command: str
+) -> None:
+    """As in the release phase, with the environment of ``app.json``."""
+    env = json.loads((ROOT / "app.json").read_text("utf-8"))["env"]
+    given = {name: each.get("value") or "s" * 40 for name, each in env.items()}
+    given |= {"PUBLIC_URL": "https://cp.example.com", "STORAGE_URL": f"local://{tmp_path}/blobs"}
+    given |= {"REDIS_URL": self_signed, "DATA_DIR": str(tmp_path / "var"), "PORT": "5000"}
+    assert load_settings(given).registration == "invited"
+
+    def run(**changes: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "codepush", command],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | given | changes,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    refused = run(REDIS_TLS_VERIFY="1")
+    assert refused.returncode == 2
+    assert "REDIS_TLS_VERIFY=0 takes any certificate" in refused.stderr
+    if command == "migrate":
+        done = run()
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_cluster_behind_tls(settings: Settings, tmp_path: Path) -> None:
