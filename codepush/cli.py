@@ -1,6 +1,8 @@
 """The ``codepush`` command; its subcommands are in ``codepush/commands/``."""
 
+import os
 import sys
+import traceback
 
 import click
 
@@ -15,6 +17,9 @@ from codepush.domain.errors import CodePushError
 from codepush.server.errors import ServerError
 from codepush.settings import SettingsError
 from codepush.store.connection import STORE_ERRORS
+
+_INTERRUPTED, _UNREAD, _MISTAKE = 130, 141, 70
+"""Exit codes, as shells and sysexits.h have them."""
 
 
 @click.group()
@@ -40,10 +45,24 @@ codepush.add_command(migrate)
 def main() -> None:
     """Run the command line; what an operator can mend is one sentence on standard error."""
     try:
-        codepush()
+        done = codepush(standalone_mode=False)
+        sys.exit(done if isinstance(done, int) else 0)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("codepush: stopped before it was done.", err=True)
+        sys.exit(_INTERRUPTED)
     except (SettingsError, ServerError, CodePushError) as exc:
         click.echo(f"codepush: {exc}", err=True)
         sys.exit(2)
     except STORE_ERRORS as exc:
         click.echo(f"codepush: the store failed ({exc}); nothing more was done.", err=True)
         sys.exit(2)
+    except BrokenPipeError:  # whoever reads what is printed has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_UNREAD)
+    except Exception:  # noqa: BLE001 - never 1, by which commands say that they are done
+        traceback.print_exc()
+        click.echo("codepush: this is a mistake in codepush itself. Please report it.", err=True)
+        sys.exit(_MISTAKE)

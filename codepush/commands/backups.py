@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from codepush.commands.session import open_session
+from codepush.domain.storage import BlobStorage
 from codepush.server.start import check_layout
 from codepush.services.backups.backup import make_backup
+from codepush.services.backups.format import Head
 from codepush.services.backups.locked import count_locked
 from codepush.services.backups.reading import BackupFile, BackupFileError
-from codepush.services.backups.restore import check_target, restore
+from codepush.services.backups.restore import check_target, restore, restore_blobs
 from codepush.services.backups.verification import Verification
 from codepush.services.clock import system_clock
 from codepush.store import layout
@@ -63,8 +65,15 @@ def backup(file: Path, *, blobs: bool) -> None:
 @click.command("restore")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--sha256", default="", help="Refuse FILE unless backup printed this for it.")
-def restore_backup(file: Path, *, sha256: str) -> None:
+@click.option(
+    "--blobs-only",
+    is_flag=True,
+    help="Put back packages that the storage lacks or has damaged, and touch no record.",
+)
+def restore_backup(file: Path, *, sha256: str, blobs_only: bool) -> None:
     """Restore FILE into an empty store, with no server running on it.
+
+    With --blobs-only the store may be in use, and so may the server.
 
     The whole file is checked before anything is written. A restore that was interrupted is begun
     again by the same command; until it has finished, no server starts on the store.
@@ -78,6 +87,9 @@ def restore_backup(file: Path, *, sha256: str) -> None:
             head = source.check(progress.update)
         if sha256 and sha256.lower() != head.sha256:
             raise BackupFileError(f"{file} is another backup: its SHA-256 is {head.sha256}.")
+        if blobs_only:
+            _put_back(session.storage, source, head)
+            return
         check_target(session.client, head)
         with click.progressbar(length=source.size, label="Restoring", file=sys.stderr) as progress:
             done = restore(session.client, session.storage, source, head, progress.update)
@@ -93,6 +105,16 @@ def restore_backup(file: Path, *, sha256: str) -> None:
             " codepush verify tells whether it fits."
         )
     _complain(faults)
+
+
+def _put_back(storage: BlobStorage, source: BackupFile, head: Head) -> None:
+    if not head.includes_blobs:
+        raise BackupFileError(
+            "This backup has no packages in it: it was made without --blobs, or there were none."
+        )
+    with click.progressbar(length=source.size, label="Packages", file=sys.stderr) as progress:
+        put = restore_blobs(storage, source, progress.update)
+    click.echo(f"{put} package files put into the storage.")
 
 
 @click.command()

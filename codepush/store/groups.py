@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+import redis
+
 from codepush.domain.ids import AppId, DeploymentId
 from codepush.store import keys
 from codepush.store.connection import StoreClient
@@ -23,8 +25,11 @@ _COPY_S = 3_600
 _TRIES = 50
 
 
-class GroupChangedError(Exception):
+class GroupChangedError(redis.RedisError):
     """A group changed shape each time that it was to be read."""
+
+    def __init__(self, tag: str):
+        super().__init__(f"the records of {tag} changed again and again; try again")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,14 @@
 """``codepush backup``, ``restore``, ``verify`` and ``migrate`` as operators run them."""
 
+import hashlib
+import io
 import shutil
 from pathlib import Path
 
 import requests
 
+from codepush.domain.ids import BlobKey
+from plugins.storage_local import LocalStorage
 from tests.server.processes import Processes
 from tests.server.real import RealServer
 
@@ -69,3 +73,21 @@ def test_a_restore_without_the_key_of_the_webhooks_says_so(
     run(processes, "verify", DATA_DIR=str(there), SECRET_KEY=key.read_text().strip())
     shutil.copy(key, there)
     run(processes, "verify", DATA_DIR=str(there))
+
+
+def test_packages_are_put_back_alone(processes: Processes, tmp_path: Path) -> None:
+    run(processes, "user", "create", "--email", "ann@example.com")
+    content, blobs = b"a package", processes.data_dir / "blobs"
+    key = BlobKey(f"app/{hashlib.sha256(content).hexdigest()}")
+    LocalStorage(blobs).put(key, io.BytesIO(content), size=len(content), content_type="a/b")
+    file = tmp_path / "backup"
+    run(processes, "backup", str(file))
+    _, said = run(processes, "restore", str(file), "--blobs-only", code=2)
+    assert "it was made without --blobs" in said
+    file.unlink()
+    run(processes, "backup", str(file), "--blobs")
+    shutil.rmtree(blobs)
+    for count in (1, 0):
+        told, _ = run(processes, "restore", str(file), "--blobs-only")
+        assert told == f"{count} package files put into the storage.\n"
+    assert LocalStorage(blobs).size(key) == len(content)

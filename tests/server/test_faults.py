@@ -17,8 +17,12 @@ import requests
 
 from codepush.app import create_app
 from codepush.domain.errors import StorageError
+from codepush.services.backups.backup import make_backup
+from codepush.services.clock import system_clock
 from codepush.settings import Settings
+from codepush.store import keys
 from codepush.store.connection import connect
+from plugins.storage_local import LocalStorage
 from tests.api_client import Account, ApiClient, bundle, lasting_keys, make_zip
 from tests.conftest import FakeClock
 from tests.needed import lacking
@@ -149,6 +153,21 @@ def test_a_store_without_memory(settings: Settings, clock: FakeClock, tmp_path: 
         store.close()
     finally:
         server.kill()
+
+
+@pytest.mark.parametrize("size", [4_096, 12_288, 16_384, 40_960, 81_920, 131_072])
+def test_a_full_disk_of_backups(
+    settings: Settings, clock: FakeClock, redis: Any, tmp_path: Path, size: int
+) -> None:
+    """Wherever it gets full: while records are written, or when the file is closed."""
+    redis.set(f"{keys.ROOT}:{{odd}}:text", random.Random(1).randbytes(150_000).hex())
+    store, storage = connect(settings.redis_url, any_bytes=True), LocalStorage(tmp_path / "blobs")
+    with disk(tmp_path / "small", size) as folder:
+        with pytest.raises(
+            StorageError, match=r"No space left on device\. The backup was not made"
+        ):
+            make_backup(store, storage, system_clock, folder / "b", with_blobs=False)
+        assert list(folder.iterdir()) == []
 
 
 def fill(path: Path) -> None:

@@ -16,7 +16,7 @@ from codepush.services.backups import writing
 from codepush.services.backups.backup import make_backup
 from codepush.services.backups.mending import mend
 from codepush.services.backups.reading import BackupFile, BackupFileError
-from codepush.services.backups.restore import check_target, restore
+from codepush.services.backups.restore import check_target, restore, restore_blobs
 from codepush.services.backups.verification import Verification
 from codepush.services.clock import system_clock
 from codepush.services.vault import Vault
@@ -222,6 +222,103 @@ def test_a_damaged_file_is_refused_wherever_the_damage_is(
         load(path, other, storage)
     assert everything(other) == {}
     assert layout.restoring(other) is None
+
+
+def test_two_backups_to_one_name_do_not_touch_each_other(
+    full: StoreClient, other: StoreClient, storage: LocalStorage, tmp_path: Path
+) -> None:
+    path = tmp_path / "b"
+    made = []
+
+    def meanwhile(done: int, _all: int) -> None:
+        if done == 1:
+            made.append(save(full, storage, path))
+
+    with pytest.raises(ConflictError, match="exists already"):
+        make_backup(full, storage, system_clock, path, with_blobs=True, on_group=meanwhile)
+    assert BackupFile(path).check().sha256 == made[0].sha256
+    assert load(path, other, storage).missing == []
+    assert [each.name for each in tmp_path.glob("b*")] == ["b"]
+
+
+def test_nobody_else_reads_a_backup_whatever_was_there_before(
+    full: StoreClient, storage: LocalStorage, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").write_text("mine")
+    (tmp_path / "b.partial").symlink_to(tmp_path / "elsewhere")
+    save(full, storage, tmp_path / "b")
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+
+
+def test_a_disk_without_links_gets_its_backup_too(
+    full: StoreClient, storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    save(full, storage, tmp_path / "b")
+    assert BackupFile(tmp_path / "b").check().groups > 0
+    assert [each.name for each in tmp_path.glob("b*")] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("line", "culprit"),
+    [
+        (["rq:queue:default", "list", ["job"], None, None, True], "rq:queue:default"),
+        ([f"{keys.ROOT}:{{a:x}}:copy:1", "string", ["x"], None, None, True], "copy"),
+        ([f"{keys.ROOT}:{{a:x}}:app", "module", ["x"], None, None, True], "app"),
+        ([f"{keys.ROOT}:{{a:x}}:app", "hash", ["x"], None, None, True], "app"),
+        ([f"{keys.ROOT}:{{a:x}}:app", "hash", ["x", 1], None, None, True], "app"),
+        ([f"{keys.ROOT}:{{a:x}}:app", "hash", {"x": "y"}, None, None, True], "app"),
+        ([f"{keys.ROOT}:{{a:x}}:app", "zset", ["x", "y"], None, None, True], "app"),
+        ([f"{keys.ROOT}:{{a:x}}:app", "stream", ["1-0", "y"], None, "x", True], "app"),
+        ([f"{keys.ROOT}:{{a:x}}:app", "string", ["y"], "soon", None, True], "app"),
+        ([1, "string", ["y"], None, None, True], "1"),
+        ([f"{keys.ROOT}:{{a:x}}:app", "string"], "app"),
+    ],
+)
+def test_what_no_server_keeps_is_not_restored(
+    line: list[Any],
+    culprit: str,
+    full: StoreClient,
+    other: StoreClient,
+    storage: LocalStorage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    group = writing.BackupWriter.group
+
+    def smuggle(self: writing.BackupWriter, tag: str, entries: Any) -> None:
+        group(self, tag, entries)
+        self._line(line)
+
+    monkeypatch.setattr(writing.BackupWriter, "group", smuggle)
+    save(full, storage, tmp_path / "b")
+    with pytest.raises(BackupFileError, match=f"holds something that no backup does: .*{culprit}"):
+        load(tmp_path / "b", other, storage)
+    assert everything(other) == {}
+
+
+def test_a_damaged_package_is_put_back_alone(
+    full: StoreClient, storage: LocalStorage, tmp_path: Path
+) -> None:
+    save(full, storage, tmp_path / "b", blobs=True)
+    before = everything(full)
+    one, two, *_ = sorted(storage.list_blobs(), key=lambda blob: blob.key)
+    with storage.open(one.key) as blob:
+        content = blob.read()
+    storage.delete(one.key)
+    storage.put(one.key, io.BytesIO(content[:-1] + b"?"), size=one.size, content_type="a/b")
+    storage.delete(two.key)
+    assert len(faults(full, storage)) == 2
+    file = BackupFile(tmp_path / "b")
+    file.check()
+    assert restore_blobs(storage, file) == 2
+    assert faults(full, storage) == []
+    assert restore_blobs(storage, file) == 0
+    assert everything(full) == before
 
 
 def test_files_of_other_programs_and_of_newer_servers_are_refused(

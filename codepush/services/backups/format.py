@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from codepush.domain.ids import BlobKey
+from codepush.store import keys
+from codepush.store.groups import Entry
 
 FORMAT = 1
 HEAD, END = "backup.json", "end.json"
@@ -47,6 +49,35 @@ class ListedBlob:
     key: BlobKey
     size: int
     sha256: str
+
+
+_TYPES = frozenset({"string", "hash", "set", "list", "zset", "stream"})
+
+
+def read_entry(line: list[Any]) -> Entry:
+    """Return what a line of a group says.
+
+    Raises:
+        ValueError: It is nothing that a server keeps. Jobs of RQ, for one, are code: whoever could
+            bring them in with a file could run it.
+        TypeError: It is of another shape.
+    """
+    key, kind, items, expires_at_ms, about, is_first = line
+    if not keys.is_lasting(key) or kind not in _TYPES or not isinstance(items, list):
+        raise ValueError(key)
+    if not (expires_at_ms is None or isinstance(expires_at_ms, int)):
+        raise TypeError(expires_at_ms)
+    is_row = [kind == "stream" and bool(at % 2) for at in range(len(items))]
+    for item, row in zip(items, is_row, strict=True):
+        if not all(isinstance(text, str) for text in (item if row else [item])):
+            raise TypeError(key)
+    if kind == "zset":
+        _ = [float(score) for score in items[1::2]]
+    if kind in {"hash", "zset", "stream"} and len(items) % 2:
+        raise ValueError(key)
+    last, added, deleted = about or ("", 0, "")
+    entry = (str(last), int(added), str(deleted)) if about else None
+    return Entry(key, kind, items, expires_at_ms, entry, bool(is_first))
 
 
 def seal(digest: Any, end: dict[str, Any]) -> str:

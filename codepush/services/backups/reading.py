@@ -11,7 +11,15 @@ from typing import IO, Any
 
 from codepush.domain.errors import InvalidParameterError
 from codepush.domain.ids import BlobKey
-from codepush.services.backups.format import END, FORMAT, HEAD, Head, ListedBlob, seal
+from codepush.services.backups.format import (
+    END,
+    FORMAT,
+    HEAD,
+    Head,
+    ListedBlob,
+    read_entry,
+    seal,
+)
 from codepush.store.groups import Entry
 
 _READ_BYTES = 1 << 20
@@ -70,6 +78,8 @@ class BackupFile:
                 " with that one."
             )
         self._superseded = frozenset(end["superseded"])
+        for _ in self.entries():
+            pass  # refuses what is of no server of this kind
         return Head(
             layout=head["layout"],
             created_at_ms=head["created_at_ms"],
@@ -80,15 +90,22 @@ class BackupFile:
         )
 
     def entries(self, on_bytes: Callable[[int], None] = lambda _count: None) -> Iterator[Entry]:
-        """Yield everything in the store."""
+        """Yield everything in the store.
+
+        Raises:
+            BackupFileError: Some of it is nothing that a backup holds.
+        """
         number = -1
         for line in self._lines("data", on_bytes):
             if line[0] == "group":
                 number += 1
             elif number not in self._superseded:
-                key, kind, items, expires_at_ms, about, is_first = line
-                about = tuple(about) if about else None
-                yield Entry(key, kind, items, expires_at_ms, about, is_first)
+                try:
+                    yield read_entry(line)
+                except (ValueError, TypeError) as exc:
+                    raise BackupFileError(
+                        f"{self._path} holds something that no backup does: {line[0]!r:.80}."
+                    ) from exc
 
     def blobs(self) -> Iterator[ListedBlob]:
         """Yield the blobs that the storage had."""

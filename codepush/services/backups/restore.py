@@ -1,12 +1,13 @@
 """Restores a backup into an empty store, of whatever kind."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
-from codepush.domain.errors import ConflictError
+from codepush.domain.errors import ConflictError, NotFoundError
 from codepush.domain.ids import BlobKey
-from codepush.domain.storage import BlobStorage
+from codepush.domain.storage import BlobStorage, content_sha256
 from codepush.services.backups.format import Head
 from codepush.services.backups.reading import BackupFile, BackupFileError
 from codepush.store import keys, layout
@@ -19,6 +20,7 @@ OnBytes = Callable[[int], None]
 _BATCH_ITEMS = 2_000
 _BATCH_ENTRIES = 200
 _ZIP_MAGIC = b"PK"
+_READ_BYTES = 1_000_000
 
 
 @dataclass(slots=True)
@@ -26,7 +28,7 @@ class Restored:
     """What a restore did.
 
     Attributes:
-        put: Blobs from the file that the storage lacked.
+        put: Blobs from the file that the storage lacked, or had damaged.
         missing: Blobs that the storage lacks, and the file too.
     """
 
@@ -75,7 +77,7 @@ def restore(
 
     Args:
         client: Of the store; takes any bytes for text. See ``check_target``.
-        storage: Gets the blobs that it lacks, if the file includes them.
+        storage: Gets the blobs that it lacks or has damaged, if the file includes them.
         file: The backup.
         head: What checking it returned.
         on_bytes: Told how many more bytes of the file were worked through.
@@ -87,9 +89,7 @@ def restore(
     layout.begin_restore(client, head.sha256)
     if head.includes_blobs:
         for key, size, content in file.included():
-            if storage.size(key) != size:
-                _put(storage, key, size, cast(BinaryIO, content))
-                done.put += 1
+            done.put += _put_if_needed(storage, key, size, cast(BinaryIO, content))
             on_bytes(size)
     writer = GroupWriter(client)
     for batch in _batches(file.entries(on_bytes)):
@@ -99,6 +99,26 @@ def restore(
     there = {blob.key: blob.size for blob in storage.list_blobs()}
     done.missing = [blob.key for blob in file.blobs() if there.get(blob.key) != blob.size]
     return done
+
+
+def restore_blobs(
+    storage: BlobStorage,
+    file: BackupFile,
+    on_bytes: OnBytes = lambda _count: None,
+) -> int:
+    """Put back the blobs that a storage lacks or has damaged; servers may work meanwhile.
+
+    Returns:
+        How many were put.
+
+    Raises:
+        StorageError: The storage refuses.
+    """
+    put = 0
+    for key, size, content in file.included():
+        put += _put_if_needed(storage, key, size, cast(BinaryIO, content))
+        on_bytes(size)
+    return put
 
 
 def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
@@ -114,8 +134,27 @@ def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _put(storage: BlobStorage, key: BlobKey, size: int, content: BinaryIO) -> None:
+def _put_if_needed(storage: BlobStorage, key: BlobKey, size: int, content: BinaryIO) -> bool:
+    """Put a blob, unless the storage has it whole; return whether it was put."""
+    if storage.size(key) == size and _is_sound(storage, key):
+        return False
     is_zip = content.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
     content.seek(0)
     kind = "application/zip" if is_zip else "application/octet-stream"
     storage.put(key, content, size=size, content_type=kind)
+    return True
+
+
+def _is_sound(storage: BlobStorage, key: BlobKey) -> bool:
+    """Return whether what the storage has is what the key says, where that says so."""
+    wanted = content_sha256(key)
+    if not wanted:
+        return True
+    try:
+        with storage.open(key) as file:
+            digest = hashlib.sha256()
+            while chunk := file.read(_READ_BYTES):
+                digest.update(chunk)
+    except NotFoundError:
+        return False
+    return digest.hexdigest() == wanted

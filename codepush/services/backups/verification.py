@@ -106,7 +106,10 @@ class Verification:
             on_blob(read, self.blobs)
 
         look = BlobLook(self._storage, note)
-        remedy = "Restore it from a backup with blobs, or release the package again."
+        remedy = (
+            "Put it back with codepush restore FILE --blobs-only, from a backup with blobs, or"
+            " release the package again."
+        )
         found = [
             Finding(f"The blob {download.blob_key} of {why.who} {fault}.", remedy)
             for wanted, listings in self._apps.values()

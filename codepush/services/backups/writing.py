@@ -7,6 +7,7 @@ import io
 import json
 import os
 import tarfile
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,14 +46,15 @@ class BackupWriter:
     def __init__(self, path: Path, *, layout: int, created_at_ms: int):
         """Begin ``path``.
 
+        What a killed process leaves is beside it, under its name and one that ends in ``.partial``.
+
         Raises:
             ConflictError: It exists.
             StorageError: The disk refuses.
         """
         self._path = path
-        self._partial = path.with_name(f"{path.name}.partial")
         if path.exists():
-            raise ConflictError(f"{path} exists already. Name a new file, or remove that one.")
+            raise self._exists()
         self._lines: list[bytes] = []
         self._size = 0
         self._members = 0
@@ -63,9 +65,18 @@ class BackupWriter:
         self._blobs = 0
         self._includes_blobs = False
         with _disk(path):
-            # It holds hashes of passwords and tokens: nobody else may read it.
-            descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            # New, of this process alone and private: it holds hashes of passwords and tokens.
+            descriptor, name = tempfile.mkstemp(".partial", f"{path.name}.", path.parent)
+            self._partial = Path(name)
             self._file = os.fdopen(descriptor, "wb")
+        try:
+            self._begin(layout, created_at_ms)
+        except BaseException:
+            self._drop()
+            raise
+
+    def _begin(self, layout: int, created_at_ms: int) -> None:
+        with _disk(self._path):
             self._out = _Hashing(self._file)
             self._tar = tarfile.open(fileobj=self._out, mode="w", format=tarfile.GNU_FORMAT)  # noqa: SIM115
             head = {"format": FORMAT, "layout": layout, "created_at_ms": created_at_ms}
@@ -74,11 +85,18 @@ class BackupWriter:
     def __enter__(self) -> "BackupWriter":
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._file.close()
-        if kind is not None:
-            with contextlib.suppress(OSError):
-                self._partial.unlink()
+    def __exit__(self, *_: object) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
+        """Let go of the file, and of what is not whole."""
+        with contextlib.suppress(OSError):  # a full disk refuses what is left to write
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._partial.unlink()
+
+    def _exists(self) -> ConflictError:
+        return ConflictError(f"{self._path} exists already. Name a new file, or remove that one.")
 
     def group(self, tag: str, entries: Iterable[Entry]) -> None:
         """Write a group, in place of what was written of it before."""
@@ -128,13 +146,24 @@ class BackupWriter:
             self._tar.close()
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._partial.replace(self._path)
+            self._name_it()
             folder = os.open(self._path.resolve().parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
         return str(end["sha256"])
+
+    def _name_it(self) -> None:
+        """Give the file its name, unless another backup has it by now."""
+        try:
+            self._path.hardlink_to(self._partial)
+        except FileExistsError:
+            raise self._exists() from None
+        except OSError:  # disks of other systems have no links
+            if self._path.exists():
+                raise self._exists() from None
+            self._partial.rename(self._path)
 
     def _turn_to(self, folder: str) -> None:
         if self._folder != folder:
