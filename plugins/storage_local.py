@@ -21,6 +21,7 @@ from codepush.domain.storage import StoredBlob, is_blob_key
 
 _CHUNK_BYTES = 1024 * 1024
 _INCOMING = ".incoming"
+_PROBE_BYTES = 65_536
 URL_PREFIX = "/blobs/"
 
 
@@ -175,12 +176,14 @@ class LocalStorage:
             raise _failed("deleted", exc) from exc
 
     def check(self) -> None:
-        """Return if the folder can be written to."""
+        """Return if the folder can be written to, and its disk has room for a small file."""
         probe = self._folder / _INCOMING / f"check-{uuid.uuid4().hex}"
         try:
             probe.parent.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"")
-            probe.unlink()
+            try:
+                probe.write_bytes(bytes(_PROBE_BYTES))
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as exc:
             raise _failed("stored", exc) from exc
 

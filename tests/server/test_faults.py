@@ -87,6 +87,11 @@ def test_a_full_disk_of_packages(
         assert [each["label"] for each in api.history()] == ["v1"]
         api.release(bundle("2"))  # a small one still fits
         assert api.check(api.key())["label"] == "v2"
+        fill(folder / "filler")
+        said = api.call("GET", "/health", expect=503).get_data(as_text=True)
+        assert "the server's disk refused: No space" in said
+        assert "No space" in api.call("GET", "/health/ready", expect=200).get_data(as_text=True)
+        assert [each.name for each in (folder / "blobs" / ".incoming").iterdir()] == []
 
 
 def test_a_full_disk_of_uploads_under_way(
