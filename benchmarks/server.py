@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from codepush.commands import welcome
 
 BOUNDARY = "benchmark"
 
@@ -40,14 +41,13 @@ class Server:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.token = ""
         assert self.process.stdout
         for line in self.process.stdout:
-            self.token = self.token or "".join(re.findall(r"--accessKey (\S+)", line))
             if line.startswith("CodePush server is ready"):
                 self.start_s = time.perf_counter() - began
             if line.startswith("Press Ctrl-C"):
                 break
+        self.token = (folder / welcome.FILE).read_text("ascii").strip()
 
     def call(
         self, method: str, path: str, body: bytes | None = None, kind: str = "", token: str = ""

@@ -13,6 +13,7 @@ from flask import Flask
 from pycep import BicepParser
 
 import config.default
+from codepush.settings import load_settings
 from codepush.telemetry import work
 from codepush.telemetry.counters import counters
 from tests.needed import lacking
@@ -142,6 +143,16 @@ def test_the_systemd_units_are_sound(tmp_path: Path) -> None:
     )
     assert "codepush." not in done.stderr, done.stderr
     assert done.returncode == 0, done.stderr
+
+
+def test_one_machine_lets_in_who_is_invited_and_the_proxy_only() -> None:
+    text = (DEPLOY / "systemd" / "codepush.service").read_text("utf-8")
+    words = " ".join(re.findall(r"^Environment=(.*)$", text, re.MULTILINE)).split()
+    settings = load_settings(dict(word.split("=", 1) for word in words))
+    production = load_settings({"CODEPUSH_ENV": "production"})
+    assert settings.registration == production.registration == "invited"
+    assert settings.log_format == production.log_format
+    assert settings.host == "127.0.0.1", "or TRUSTED_PROXIES=1 believes anybody"
 
 
 def test_the_bicep_can_be_parsed_and_sets_what_there_is() -> None:

@@ -5,11 +5,11 @@ import sys
 
 import click
 
+from codepush.commands.welcome import welcome
 from codepush.plugins import open_storage
 from codepush.server.logs import log_config
 from codepush.server.start import check_start, check_tls
 from codepush.server.supervisor import Supervisor
-from codepush.services.accounts import NewUser
 from codepush.services.bootstrap import first_administrator, note_welcome
 from codepush.services.container import Services, build_services
 from codepush.settings import Settings, load_settings
@@ -17,18 +17,6 @@ from codepush.store.connection import connect
 from codepush.store.queue import JobQueue
 from codepush.store.stores import open_stores
 from codepush.telemetry.logging import configure_logging
-
-_FIRST_STEPS = """
-This is its first start, so it made an administrator. Their access token is shown only now:
-
-  {made.user.email}  {made.token}
-
-Next, with the code-push command line (npm install -g code-push-cli@2.1.9):
-
-  code-push login --accessKey {made.token} {url}
-  code-push app add MyApp android react-native
-  code-push release MyApp ./path/to/bundle-folder 1.0.0
-"""
 
 
 @click.command()
@@ -47,7 +35,7 @@ def serve() -> None:
     def on_ready() -> None:
         # Only now: a token made earlier would be lost if the start failed in between.
         made = first_administrator(services, settings.admin_email) if services else None
-        _banner(settings, made)
+        welcome(settings, made)
         if services and made:
             note_welcome(services)
 
@@ -69,11 +57,3 @@ def _open_services(url: str, settings: Settings) -> Services:
     return build_services(
         settings, open_stores(connect(url)), storage, JobQueue(settings.queue_url or url)
     )
-
-
-def _banner(settings: Settings, administrator: NewUser | None) -> None:
-    """Print where the server is, when it is ready; and at a first start, what to do next."""
-    click.echo(f"CodePush server is ready at {settings.local_url}")
-    if administrator:
-        click.echo(_FIRST_STEPS.format(url=settings.local_url, made=administrator))
-    click.echo("Press Ctrl-C to stop it.")

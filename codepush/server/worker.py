@@ -19,6 +19,7 @@ from typing import Any
 
 import redis.exceptions
 import rq
+from rq import worker_registration
 from rq.exceptions import StopRequested
 
 from codepush.jobs import stopping
@@ -70,6 +71,13 @@ class _Worker(rq.Worker):
         """Pass the second wish on too, and do what RQ does: end the job at hand."""
         self.pass_on()
         super().request_force_stop(signum, frame)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """Say that it is there, and who it is: RQ tells the latter once, and a queue may forget."""
+        super().heartbeat(timeout, pipeline)
+        queue = self.connection if pipeline is None else pipeline
+        worker_registration.register(self, queue)
+        queue.hset(self.key, "queues", ",".join(self.queue_names()))
 
     def handle_job_success(self, *args: Any, **options: Any) -> Any:
         """Count the job, after what RQ does."""

@@ -33,16 +33,22 @@ def test_the_three_commands_that_a_first_start_prints_release_an_update(
     write_bundle(tmp_path, "first")
     shutil.copytree(tmp_path / "CodePush", cli.home / "path/to/bundle-folder")
 
+    kept = fresh_server.folder.resolve() / "var" / "admin-token"
+    token = kept.read_text("ascii").strip()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert token not in banner, "which is no terminal"
     login, add, release = re.findall(r"^  code-push (.+)$", banner, re.MULTILINE)
+    assert f'"$(cat {kept})"' in login
+    login = login.replace(f'"$(cat {kept})"', token)
     assert "Successfully logged-in" in cli(*shlex.split(login))
     assert "Successfully added" in cli(*shlex.split(add))
     assert "Successfully released" in cli(*shlex.split(release))
     fresh_server.stop()
 
-    # A second start keeps all that, and no longer knows the token.
-    token = shlex.split(login)[2]
-    assert token in banner
-    assert token not in fresh_server.start()
+    # A second start keeps all that, and makes no other token.
+    kept.unlink()
+    assert "first start" not in fresh_server.start()
+    assert not kept.exists()
     (update,) = cli.json("deployment", "history", "MyApp", "Staging")
     with urllib.request.urlopen(update["blobUrl"], timeout=10) as answer:
         assert len(answer.read()) == update["size"]

@@ -1,7 +1,6 @@
 """The real server, for tests that need all of it."""
 
 import random
-import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import psutil
 import requests
 
+from codepush.commands import welcome
 from tests.server.processes import Processes, wait_for
 
 
@@ -53,11 +53,12 @@ class RealServer:
 
     @property
     def token(self) -> str:
-        def shown() -> list[str]:
-            return re.findall(r"--accessKey (\S+)", "".join(self.output))
+        wait_for(self.token_file.exists, "a token")
+        return self.token_file.read_text("ascii").strip()
 
-        wait_for(shown, "a token")
-        return shown()[0]
+    @property
+    def token_file(self) -> Path:
+        return self.data_dir / welcome.FILE
 
     def everything(self) -> list[psutil.Process]:
         return self._processes.alive()

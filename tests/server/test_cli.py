@@ -1,9 +1,15 @@
 import json
+import os
+import pty
+import re
 import signal
+import subprocess
+import sys
 
 import pytest
 
-from tests.server.processes import Processes
+from codepush.commands import welcome
+from tests.server.processes import Processes, wait_for
 
 CODEPUSH = ("-c", "from codepush.cli import main; main()")
 
@@ -54,3 +60,41 @@ def test_serve_says_where_it_is_and_stops_at_ctrl_c(processes: Processes) -> Non
     assert process.returncode == 0
     events = [json.loads(line)["event"] for line in errors.splitlines()]
     assert "stopping the store" in events
+
+
+def test_the_first_token_is_shown_on_a_terminal_and_else_kept_in_a_file(
+    processes: Processes,
+) -> None:
+    ours, theirs = pty.openpty()
+    started = subprocess.Popen(
+        [sys.executable, *CODEPUSH, "serve"],
+        env=processes.environment(),
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"Press Ctrl-C" not in shown:
+        shown += os.read(ours, 4096)
+    assert re.search(rb"--accessKey [\w-]{30,} http", shown), shown
+    assert not (processes.data_dir / welcome.FILE).exists()
+    started.terminate()
+    assert started.wait(20) == 0
+    os.close(ours)
+
+
+def test_collectors_of_logs_are_told_where_the_first_token_is_and_not_what(
+    processes: Processes,
+) -> None:
+    process = processes.python(*CODEPUSH, "serve", LOG_FORMAT="json", LOG_LEVEL="warning")
+    kept = processes.data_dir / welcome.FILE
+    wait_for(kept.exists, "the first token")
+    assert process.stdout
+    while process.stdout.readline() != "Press Ctrl-C to stop it.\n":
+        pass
+    process.terminate()
+    output, errors = process.communicate(timeout=20)
+    events = [json.loads(line)["event"] for line in errors.splitlines()]
+    assert [event for event in events if f"in the file {kept.resolve()}, which" in event]
+    assert kept.read_text("ascii").strip() not in output + errors
+    assert kept.stat().st_mode & 0o777 == 0o600

@@ -167,8 +167,8 @@ def test_no_secret_is_in_a_log_an_error_or_a_value(server: RealServer, data_dir:
     log = "".join(server.output)
     assert log.count('"event": "request"') > len(call.answers) // 2, "the access log is on"
     assert "stopping the store" in log, "it is the whole log"
-    assert log.count(first) == 2, "the first access key is shown once, in two commands"
-    log = log.replace(first, "", 2)
+    assert str(server.token_file) in log, "where the first access key is"
+    server.token_file.unlink()
     kept = [path.read_bytes() for path in files_below(data_dir)]
     assert any(b"ann@example.com" in content for content in kept), "the append-only file is there"
     for what, (secret, times_shown) in secrets.items():

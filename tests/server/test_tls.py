@@ -34,9 +34,8 @@ def test_devices_and_managers_speak_https_with_the_server_itself(
 ) -> None:
     made = Certificates.make(tmp_path)
     server = RealServer(processes, authority=made.authority, **settings_of(made), **SHOWN)
-    assert f"code-push login --accessKey {server.token} https://127.0.0.1:" in "".join(
-        server.output
-    )
+    login = f'code-push login --accessKey "$(cat {server.token_file})" https://127.0.0.1:'
+    wait_for(lambda: login in "".join(server.output), "what to do next")
     with requests.Session() as session:
         session.trust_env = False  # REQUESTS_CA_BUNDLE would go before
         session.verify = str(made.authority)

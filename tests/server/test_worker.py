@@ -11,7 +11,7 @@ import rq
 
 from codepush.server.embedded import SERVE, EmbeddedStore
 from codepush.store.connection import connect_queue
-from codepush.store.queue import JobQueue
+from codepush.store.queue import DELIVERIES, JobQueue
 from codepush.store.vitals import JobVitals
 from tests.server.processes import Processes, is_alive, wait_for
 
@@ -90,6 +90,24 @@ def test_a_restart_of_the_store_is_survived(store: EmbeddedStore, worker: Popen[
     assert worker.poll() is None
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(10) == 0
+
+
+def test_a_queue_that_forgot_everything_hears_of_its_workers_again(
+    store: EmbeddedStore, worker: Popen[str]
+) -> None:
+    """As after a restart of a Redis that keeps nothing on a disk."""
+    vitals = JobVitals(store.url)
+    wait_for(lambda: vitals.silent_s() is not None, "both kinds of workers")
+    with connect_queue(store.url) as client:
+        client.flushall()
+    assert vitals.silent_s() is None
+    for queue in ("low", DELIVERIES):  # a heartbeat goes with each job, and else one in 45 s
+        enqueue(store, "note", queue, queue=queue)
+    wait_for(lambda: vitals.silent_s() is not None, "both kinds again")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    with connect_queue(store.url) as client:
+        wait_for(lambda: rq.Worker.count(connection=client) == 0, "none that is gone is named")
 
 
 def test_a_worker_waits_for_a_store_that_is_not_there_yet(
