@@ -48,9 +48,9 @@ def welcome(settings: Settings, administrator: NewUser | None) -> None:
 
 def _introduce(settings: Settings, made: NewUser) -> None:
     email, url = made.user.email, settings.local_url
+    shown = typed = str(made.token)
     if sys.stdout.isatty():
         where = "Their access token is shown only now"
-        shown = typed = made.token
     else:
         shown = str(_keep(settings.data_dir.resolve(), made.token))
         typed = f'"$(cat {shlex.quote(shown)})"'

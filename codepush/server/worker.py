@@ -76,7 +76,7 @@ class _Worker(rq.Worker):
         """Say that it is there, and who it is: RQ tells the latter once, and a queue may forget."""
         super().heartbeat(timeout, pipeline)
         queue = self.connection if pipeline is None else pipeline
-        worker_registration.register(self, queue)
+        worker_registration.register(self, pipeline)
         queue.hset(self.key, "queues", ",".join(self.queue_names()))
 
     def handle_job_success(self, *args: Any, **options: Any) -> Any:
