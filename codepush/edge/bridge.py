@@ -1,32 +1,35 @@
 """Runs a WSGI app in threads, for requests that an event loop received.
 
-A small body is read whole on the loop and a small answer is written whole, so that such a request
-costs one hop into a thread and one back, and no slow client holds a thread. Large bodies and
-answers stream. (``a2wsgi`` hops for each piece, cannot read bodies in chunks, and takes a body that
-was cut off for whole.)
+A thread is taken for computing only, never to wait for a client. A small body is read whole on the
+loop; a large one goes into a file, if the app wants it (``web/admission.py``), before the app runs
+with it. A small answer is written whole, so that most requests cost one hop into a thread and one
+back; a large one costs a hop for each piece. (``a2wsgi`` hops for each piece of anything, cannot
+read bodies in chunks, and takes a body that was cut off for whole.)
 """
 
 import asyncio
+import contextlib
 import io
-import sys
-from collections.abc import Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-from werkzeug.exceptions import ClientDisconnected
 
 from codepush.edge.clock import CoarseClock
+from codepush.edge.environ import make_environ
 from codepush.edge.fast import Edge
+from codepush.edge.spool import Spool, Upload
+from codepush.web.admission import KEY, Admission, BodyWanted
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 SMALL_BYTES = 64 * 1024
-_FILE_BYTES = 256 * 1024
 
 Headers = list[tuple[bytes, bytes]]
+_T = TypeVar("_T")
 
 
 class Bridge:
@@ -38,6 +41,9 @@ class Bridge:
         self.clock = clock
         self.edge = edge
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="wsgi")
+        self.spool = Spool(edge.spool_dir if edge else None)
+        # Uploads take seconds of work; half of the threads remain for everybody else.
+        self.uploads = asyncio.Semaphore(max(1, threads // 2))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Refuse to be called without a connection; see ``serve``."""
@@ -46,6 +52,11 @@ class Bridge:
     async def serve(self, cycle: RequestResponseCycle) -> None:
         """Answer one request."""
         await cycle.run_asgi(_Exchange(self, cycle))
+
+    def close(self) -> None:
+        """Begin no more work."""
+        self.threads.shutdown(wait=False)
+        self.spool.threads.shutdown(wait=False)
 
 
 class _Exchange:
@@ -57,89 +68,110 @@ class _Exchange:
         self._loop = asyncio.get_running_loop()
         self._status = 0
         self._headers: Headers = []
-        self._is_started = False
 
-    async def __call__(self, scope: Any, receive: Any, _send: Any) -> None:
-        body: io.RawIOBase | io.BytesIO
+    async def __call__(self, scope: Any, _receive: Any, _send: Any) -> None:
         cycle = self._cycle
         length = _length(scope["headers"])
-        if cycle.waiting_for_100_continue or length is None or length > SMALL_BYTES:
-            body = _StreamedBody(self)
-        else:
-            parts = b""
-            while cycle.more_body or cycle.body:
-                message = await receive()
-                if message["type"] == "http.disconnect":
+        body = bytearray()
+        if length is None or length <= SMALL_BYTES:
+            while (cycle.more_body or cycle.body) and len(body) <= SMALL_BYTES:
+                piece = await self._receive()
+                if piece is None:
                     return
-                parts += message["body"]
-            body = io.BytesIO(parts)
-        environ = make_environ(scope, body)
-        whole = await self._loop.run_in_executor(self._bridge.threads, self._run, environ)
-        if whole is not None:
-            await self._start()
-            await self._send(whole, more=False)
+                body += piece
+        if not (cycle.more_body or cycle.body):
+            await self._run_app(make_environ(scope, io.BytesIO(body)))
+        elif self._bridge.edge is None:
+            await self._serve_large(scope, bytes(body), None)
+        else:
+            await self._ask(scope, bytes(body))
 
-    # In a thread of the pool.
+    # Receiving.
 
-    def _run(self, environ: "WSGIEnvironment") -> bytes | None:
-        """Call the app; return the whole body of a small answer, None where it was streamed."""
-        chunks = self._bridge.app(environ, self._start_response)
+    async def _ask(self, scope: Any, begun: bytes) -> None:
+        """Have the app answer without a large body, or receive it."""
+        sender = ""
+
+        def take_room(by_whom: str) -> bool:
+            nonlocal sender
+            sender = by_whom
+            return self._bridge.spool.take_room(by_whom)
+
+        admission = Admission(take_room)
+        environ = make_environ(scope, io.BytesIO(begun))
+        environ[KEY] = admission
         try:
-            return self._collect(chunks)
+            await self._run_app(environ)
+        except BodyWanted:
+            await self._serve_large(scope, begun, admission, sender)
+
+    async def _serve_large(
+        self, scope: Any, begun: bytes, admission: Admission | None, sender: str | None = None
+    ) -> None:
+        upload = Upload(self._bridge.spool, sender)
+        try:
+            if not await self._receive_into(upload, begun, admission):
+                return
+            environ = make_environ(scope, upload)
+            environ[KEY] = admission
+            async with self._bridge.uploads:
+                await self._run_app(environ)
         finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
+            with contextlib.suppress(RuntimeError):  # the process ends, and the file with it
+                self._bridge.spool.threads.submit(upload.close)  # a large file takes a while
 
-    def _collect(self, chunks: Iterable[bytes]) -> bytes | None:
-        held = b""
-        for chunk in chunks:
-            if self._is_started:
-                self._wait_for(self._send(chunk, more=True))
-            else:
-                held += chunk
-                if len(held) > SMALL_BYTES:
-                    self._wait_for(self._start())
-                    self._wait_for(self._send(held, more=True))
-                    held = b""
-            if self._cycle.disconnected:
-                return None  # nobody takes the rest
-        if not self._is_started:
-            return held
-        self._wait_for(self._send(b"", more=False))
-        return None
+    async def _receive_into(
+        self, upload: Upload, begun: bytes, admission: Admission | None
+    ) -> bool:
+        """Receive a body, or enough of it to be too much; return False if it broke off."""
+        cycle, threads = self._cycle, self._bridge.spool.threads
+        piece: bytes | None = begun
+        size = 0
+        while piece is not None:
+            size += len(piece)
+            is_enough = admission is not None and size > admission.most_bytes
+            is_last = is_enough or not (cycle.more_body or cycle.body)
+            await self._in(threads, partial(upload.add, piece, is_last=is_last))
+            if is_last:
+                return True
+            piece = await self._receive()
+        return False
 
-    def _start_response(self, status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
-        if self._is_started:
-            raise RuntimeError("the answer has begun already")
+    async def _receive(self) -> bytes | None:
+        """Return what came of the body; None if the client is gone."""
+        message: Any = await self._cycle.receive()
+        return None if message["type"] == "http.disconnect" else message["body"]
+
+    # Answering.
+
+    async def _run_app(self, environ: "WSGIEnvironment") -> None:
+        """Run the app, and send what it answers.
+
+        Raises:
+            BodyWanted: The app did not answer.
+        """
+        threads = self._bridge.threads
+        chunks = await self._in(threads, partial(_Chunks, self._bridge.app, environ, self._begin))
+        try:
+            await self._start()
+            await self._send(chunks.first, more=not chunks.is_whole)
+            while not (chunks.is_whole or self._cycle.disconnected):
+                chunk = await self._in(threads, chunks.next)
+                await self._send(chunk, more=not chunks.is_whole)
+        finally:
+            if not chunks.is_whole:
+                await self._in(threads, chunks.close)
+
+    def _begin(self, status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
+        """Take what the app says first; ``start_response`` of PEP 3333."""
         self._status = int(status[:3])
         self._headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in headers
             if name != "Date"  # the connection has one
         ]
-        return self._write
-
-    def _write(self, chunk: bytes) -> None:
-        """Serve the old way of answering that PEP 3333 still allows."""
-        if not self._is_started:
-            self._wait_for(self._start())
-        self._wait_for(self._send(chunk, more=True))
-
-    def receive(self) -> tuple[bytes, bool]:
-        """Return the next piece of the request's body, and whether there may be more."""
-        message = self._wait_for(self._cycle.receive())
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnected
-        return message["body"], message["more_body"]
-
-    def _wait_for(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    # On the loop.
 
     async def _start(self) -> None:
-        self._is_started = True
         if self._cycle.more_body:
             # Nobody will read the rest of the request, so what follows it cannot be told from it.
             self._cycle.keep_alive = False
@@ -148,67 +180,49 @@ class _Exchange:
         )
 
     async def _send(self, body: bytes, *, more: bool) -> None:
+        if not more and self._cycle.more_body:
+            # Not closed by uvicorn at once, but by the protocol when the client has read this.
+            self._cycle.keep_alive = True
         await self._cycle.send({"type": "http.response.body", "body": body, "more_body": more})
 
-
-class _StreamedBody(io.RawIOBase):
-    """A request body that is fetched from the loop as it is read, by a thread of the pool."""
-
-    def __init__(self, exchange: _Exchange):
-        self._exchange = exchange
-        self._held = b""
-        self._is_whole = False
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        if size < 0:
-            while not self._is_whole:
-                self._fetch()
-            size = len(self._held)
-        while not self._held and not self._is_whole and size:
-            self._fetch()
-        taken, self._held = self._held[:size], self._held[size:]
-        return taken
-
-    def readinto(self, buffer: Any) -> int:
-        taken = self.read(len(buffer))
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-    def _fetch(self) -> None:
-        part, more = self._exchange.receive()
-        self._held += part
-        self._is_whole = not more
+    async def _in(self, threads: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
+        return await self._loop.run_in_executor(threads, work)
 
 
-class _File:
-    """An open file as an answer, in pieces that are worth their hop to the loop."""
+class _Chunks:
+    """The body of an answer; to be used by one thread at a time.
 
-    def __init__(self, file: Any, _block_bytes: int = 0):
-        self._file = file
+    Attributes:
+        first: All of it if it is small, else its beginning.
+        is_whole: Whether nothing follows what was returned.
+    """
 
-    def __iter__(self) -> "_File":
-        return self
+    def __init__(self, app: "WSGIApplication", environ: "WSGIEnvironment", begin: Any):
+        """Run the app until it has answered enough."""
+        self._answer = app(environ, begin)
+        self._iterator = iter(self._answer)
+        self.is_whole = False
+        self.first = b""
+        try:
+            while not self.is_whole and len(self.first) <= SMALL_BYTES:
+                self.first += self.next()
+        except BaseException:
+            self.close()
+            raise
 
-    def __next__(self) -> bytes:
-        piece: bytes = self._file.read(_FILE_BYTES)
-        if not piece:
-            raise StopIteration
-        return piece
-
-    def seekable(self) -> bool:
-        return bool(self._file.seekable())
-
-    def seek(self, *position: int) -> Any:
-        return self._file.seek(*position)
-
-    def tell(self) -> Any:
-        return self._file.tell()
+    def next(self) -> bytes:
+        """Return a chunk, and close the answer after the last."""
+        for chunk in self._iterator:
+            return chunk
+        self.is_whole = True
+        self.close()
+        return b""
 
     def close(self) -> None:
-        self._file.close()
+        """Let go of what the answer is made from."""
+        close = getattr(self._answer, "close", None)
+        if close is not None:
+            close()
 
 
 def _length(headers: Headers) -> int | None:
@@ -220,36 +234,3 @@ def _length(headers: Headers) -> int | None:
         if name == b"content-length":
             length = int(value)
     return length
-
-
-def make_environ(scope: Any, body: Any) -> "WSGIEnvironment":
-    """Return what PEP 3333 says of a request."""
-    host, port = scope["server"] or ("localhost", 80)
-    environ: WSGIEnvironment = {
-        "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
-        "SERVER_NAME": host,
-        "SERVER_PORT": str(port),
-        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        "REMOTE_ADDR": scope["client"][0] if scope["client"] else "",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope["scheme"],
-        "wsgi.input": body,
-        "wsgi.input_terminated": True,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        "wsgi.file_wrapper": _File,
-    }
-    for raw_name, raw_value in scope["headers"]:
-        if b"_" in raw_name:
-            continue  # it would pass for one with hyphens, which a proxy in front has checked
-        name = raw_name.decode("latin-1").upper().replace("-", "_")
-        if name not in {"CONTENT_LENGTH", "CONTENT_TYPE"}:
-            name = f"HTTP_{name}"
-        value = raw_value.decode("latin-1")
-        environ[name] = f"{environ[name]},{value}" if name in environ else value
-    return environ

@@ -14,6 +14,7 @@ class Edge:
 
     def __init__(self, services: Services, settings: Settings):
         """Answer with ``services``."""
+        self.spool_dir = settings.spool_dir
         want_diff = services.acquisition.want_diff
         self.checks = Checks(services.snapshot, services.storage, settings, want_diff)
         reports = services.stores.reports

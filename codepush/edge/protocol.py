@@ -5,6 +5,7 @@ on the size of a request's head, bounds on the time that a client may take for a
 without a task or a thread where one is ready. All else goes to the WSGI app.
 """
 
+import math
 from functools import partial
 from typing import Any, cast
 
@@ -28,7 +29,9 @@ GRACE_S = 30.0
 LEAST_BYTES_PER_S = 4_096
 """...and the rate that is asked for beyond that."""
 LINGER_S = 2.0
-"""How long a client that is refused may go on sending, so that it gets to read the refusal."""
+"""How long a client that is refused may go on sending, so that it gets to read the refusal..."""
+DRAIN_S = 30.0
+"""...and one whose body nobody wants, unless it sends nothing for the time above."""
 LEAVE_S = 1.0
 """How long an idle connection may still bring a request while the process stops."""
 
@@ -97,6 +100,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._head_since = 0.0
         self._is_answered = False  # the current request, without a cycle
         self._is_refused = False
+        self._refused_until = math.inf
         self._body_bytes = 0
         self._body_since = 0.0
         self._unsent = 0
@@ -108,9 +112,9 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; refuse what is no HTTP or has no end."""
+        self._since = self.clock.now
         if self._is_refused:
             return
-        self._since = self.clock.now
         self._is_new_head = False
         try:
             self.parser.feed_data(data)
@@ -174,6 +178,10 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         self._begin_cycle()
 
+    def _has_hosts(self) -> bool:
+        """Tell whether the request is for several hosts, of which a proxy may believe another."""
+        return sum(name == b"host" for name, _ in self.headers) > 1
+
     def _usual_host(self) -> bytes | None:
         """Return the Host header; None where there is anything else to heed."""
         host: bytes | None = None
@@ -187,11 +195,14 @@ class EdgeProtocol(HttpToolsProtocol):
     def _is_small(self) -> bool:
         """Tell whether the request has a small body, and nothing else to heed."""
         length = b""
+        is_for_host = False
         for name, value in self.headers:
             if name == b"content-length":
                 length = value
-            elif name in _UNUSUAL:
+            elif name in _UNUSUAL or (name == b"host" and is_for_host):
                 return False
+            elif name == b"host":
+                is_for_host = True
         return length.isdigit() and int(length) <= SMALL_BYTES
 
     def _write(self, answer: Answer, keep_alive: bool) -> None:
@@ -223,6 +234,9 @@ class EdgeProtocol(HttpToolsProtocol):
             self.on_response_complete()
 
     def _begin_cycle(self) -> None:
+        if self._has_hosts():
+            self._refuse(400)
+            return
         url, headers = self.url, self.headers
         super().on_message_begin()
         self.url = url
@@ -269,6 +283,9 @@ class EdgeProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._since = self.clock.now
+        if self.cycle.more_body:
+            self._linger(DRAIN_S)
+            return
         if not self.flow.write_paused:
             self.flow.resume_reading()
         if self.pipeline:
@@ -311,11 +328,15 @@ class EdgeProtocol(HttpToolsProtocol):
             cycle.message_event.set()
         self.transport.write(refusal(status, self.url))
         self._since = self.clock.now
+        self._linger(LINGER_S)
+
+    def _linger(self, seconds: float) -> None:
+        """Read no more requests; closed while the client sends, the answer would be lost."""
+        self._is_refused = True
+        self._refused_until = self.clock.now + seconds
+        self.flow.resume_reading()
         if self.transport.can_write_eof():
-            # Closed while the client sends, the refusal would be lost with the connection.
             self.transport.write_eof()
-        else:
-            self.transport.close()
 
     # Time.
 
@@ -325,7 +346,7 @@ class EdgeProtocol(HttpToolsProtocol):
         if self.flow.write_paused or transport.is_closing():
             self._tend_writing(now)
         elif self._is_refused:
-            if now - self._since > LINGER_S:
+            if now - self._since > LINGER_S or now > self._refused_until:
                 transport.close()
         elif self._in_head:
             if now - self._head_since > HEAD_S:
@@ -347,10 +368,12 @@ class EdgeProtocol(HttpToolsProtocol):
     def _tend_body(self, now: float) -> None:
         if not self.cycle.more_body or self.flow.read_paused:
             self._body_since = now - self._body_bytes / LEAST_BYTES_PER_S
-        elif now - self._body_since > GRACE_S + self._body_bytes / LEAST_BYTES_PER_S:
-            self._is_refused = True
-            self.cycle.keep_alive = False
-            self.transport.close()
+            self._since = now
+        elif (
+            now - self._since > GRACE_S
+            or now - self._body_since > GRACE_S + self._body_bytes / LEAST_BYTES_PER_S
+        ):
+            self._refuse(408)
 
     def _unset_keepalive_if_required(self) -> None:
         """Do nothing: ``tend`` looks at all connections, which is cheaper than a timer each."""

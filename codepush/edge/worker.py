@@ -87,7 +87,7 @@ class _Server(uvicorn.Server):
             self._tender.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._tender
-        self._bridge.threads.shutdown(wait=False)
+        self._bridge.close()
 
     async def _tend(self) -> None:
         ticks = 0

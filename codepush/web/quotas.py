@@ -21,6 +21,7 @@ from codepush.settings import Settings
 from codepush.store import keys
 from codepush.store.quotas import QuotaStorage, last_window, storage_uri
 from codepush.telemetry.counters import Counter
+from codepush.web.admission import granted_admission
 from codepush.web.auth import anybody, identify
 from codepush.web.context import EXTENSION, settings
 
@@ -49,7 +50,7 @@ class _Limiter(Limiter):
     ) -> None:
         if is_counted(request.path):
             identify()
-            if _limit():
+            if _limit() and granted_admission() is None:  # else it was counted
                 super()._check_request_limit(callable_name, in_middleware)
 
 
@@ -122,13 +123,18 @@ class Quotas:
 
     def _tell(self, response: Response) -> Response:
         """Say on a response how much is left."""
+        granted = granted_admission()
+        response.headers.update(granted.headers if granted else self.headers())
+        return response
+
+    def headers(self) -> dict[str, str]:
+        """Return what says how much is left; nothing where the request was not counted."""
         current = self._limiter.current_limit if is_counted(request.path) else None
         if current is None:
-            return response
+            return {}
         name = "user" if anybody() else "address"
         amount = current.limit.amount
-        headers = response.headers
-        headers["X-RateLimit-Limit"] = str(amount)
+        headers = {"X-RateLimit-Limit": str(amount)}
         headers["RateLimit-Policy"] = f'"{name}";q={amount};w={current.limit.get_expiry()}'
         window = last_window()
         if window is not None:  # else nobody knows
@@ -136,7 +142,7 @@ class Quotas:
             headers["X-RateLimit-Remaining"] = str(remaining)
             headers["X-RateLimit-Reset"] = str(window.ends_at_s)
             headers["RateLimit"] = f'"{name}";r={remaining};t={window.left_s}'
-        return response
+        return headers
 
 
 def is_counted(path: str) -> bool:
@@ -147,6 +153,11 @@ def is_counted(path: str) -> bool:
 def count_device(key: DeploymentKey) -> None:
     """Count a request that a device makes; see ``Quotas.count_device``."""
     cast(Quotas, current_app.extensions[_EXTENSION]).count_device(key)
+
+
+def quota_headers() -> dict[str, str]:
+    """Return what says how much is left of the quota that this request counts against."""
+    return cast(Quotas, current_app.extensions[_EXTENSION]).headers()
 
 
 def _subject() -> str:

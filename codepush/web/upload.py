@@ -12,9 +12,12 @@ from gunicorn.http.errors import ParseException  # type: ignore[import-untyped] 
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
-from codepush.domain.errors import InvalidParameterError, StorageError
+from codepush.domain.errors import InvalidParameterError, QuotaExceededError, StorageError
+from codepush.web.admission import BodyWanted, admission
+from codepush.web.auth import principal
 from codepush.web.context import settings
 from codepush.web.errors import package_too_large
+from codepush.web.quotas import REFUSED, quota_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -24,6 +27,7 @@ _OVERHEAD_BYTES = 1_000_000
 
 _CHUNK_BYTES = 64 * 1024
 _DRAIN_S = 30.0
+_RETRY_AFTER_S = 10
 
 
 class SpoolingRequest(Request):
@@ -70,6 +74,7 @@ def read_package() -> BinaryIO:
     Raises:
         InvalidParameterError: There is no such part, or the form is cut off.
         PackageTooLargeError: It is over the limit.
+        QuotaExceededError: This user, or everybody, sends too many at once.
     """
     limit = settings().max_package_bytes
     most = request.max_content_length = limit + _OVERHEAD_BYTES
@@ -80,6 +85,9 @@ def read_package() -> BinaryIO:
             parameter="package",
             reason="Missing",
         )
+    if (request.content_length or 0) > most:
+        raise package_too_large(limit)
+    _ask_for_body(most)
     try:
         part = request.files.get("package")
     except OSError as exc:  # of the spool: a connection that breaks is told otherwise
@@ -111,6 +119,24 @@ def read_package() -> BinaryIO:
     if size > limit:
         raise package_too_large(limit)
     return cast(BinaryIO, part.stream)
+
+
+def _ask_for_body(most_bytes: int) -> None:
+    """Have the server receive the body first, if it waits for that word."""
+    asked = admission()
+    if asked is None or asked.is_granted:
+        return
+    if not asked.take_room(principal().user.id):
+        REFUSED.add(1, "uploads")
+        raise QuotaExceededError(
+            "There are too many uploads at once. Please try again in"
+            f" {_RETRY_AFTER_S} s, when some of them have ended.",
+            retry_after_s=_RETRY_AFTER_S,
+        )
+    asked.most_bytes = most_bytes
+    asked.headers = quota_headers()
+    asked.is_granted = True
+    raise BodyWanted
 
 
 class DrainUnread:

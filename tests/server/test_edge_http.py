@@ -253,6 +253,12 @@ SMUGGLED = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
             f"POST /reportStatus/deploy HTTP/1.1\r\n{HEAD}Transfer-Encoding: chunked\r\n\r\nzz\r\n",
             id="chunk without a size",
         ),
+        pytest.param(f"GET /health HTTP/1.1\r\n{HEAD}Host: y\r\n\r\n", id="two hosts"),
+        pytest.param(f"GET {CHECK}?a=b HTTP/1.1\r\n{HEAD}{HEAD}\r\n", id="check of two hosts"),
+        pytest.param(
+            f"POST {REPORT} HTTP/1.1\r\n{HEAD}{HEAD}Content-Length: 2\r\n\r\n{{}}",
+            id="report to two hosts",
+        ),
         pytest.param(f"GET / HTTP/1.1\r\n{HEAD}X: a\r\n b\r\n\r\n", id="folded header"),
         pytest.param(f"GET / HTTP/1.1\r\n{HEAD}X : a\r\n\r\n", id="blank before the colon"),
         pytest.param(f"GET / HTTP/1.1\n{HEAD}\n", id="bare LF"),
@@ -377,13 +383,15 @@ def test_a_connection_that_is_dropped_in_the_middle_harms_nobody(
 def test_a_request_that_trickles_in_is_given_up_on(server: RealServer, beginning: str) -> None:
     """However steadily: a byte each quarter of a second."""
     began = time.monotonic()
+    said = b""
     with Client(server) as client:
         client.send(beginning)
         client.socket.settimeout(0.25)
         while time.monotonic() - began < 60:
             try:
                 client.send("x")
-                if not client.socket.recv(1_000):
+                said += client.socket.recv(1_000)
+                if said.endswith(b"Please try again."):
                     break
             except TimeoutError:
                 continue
@@ -391,6 +399,7 @@ def test_a_request_that_trickles_in_is_given_up_on(server: RealServer, beginning
                 break
         else:
             pytest.fail("it was waited for")
+    assert said.startswith(b"HTTP/1.1 408 ")
 
 
 def test_idle_connections_by_the_thousand_harm_nobody(server: RealServer, key: str) -> None:
