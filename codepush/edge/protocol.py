@@ -14,8 +14,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from codepush.edge.answer import Answer
 from codepush.edge.bridge import SMALL_BYTES, Bridge
-from codepush.edge.commit import Reports
 from codepush.edge.refusals import refusal
+from codepush.edge.taken import Taken
 
 MAX_URL_BYTES = 8_190
 MAX_HEAD_BYTES = 64 * 1024
@@ -41,51 +41,6 @@ _UNUSUAL = frozenset(
 )
 
 
-class _Taken:
-    """A report on its way: what uvicorn's protocol needs to know of a request in progress."""
-
-    __slots__ = (
-        "body",
-        "disconnected",
-        "former",
-        "keep_alive",
-        "message_event",
-        "more_body",
-        "path",
-        "reports",
-        "response_complete",
-        "response_started",
-    )
-
-    def __init__(
-        self,
-        reports: Reports,
-        former: RequestResponseCycle | None,
-        path: bytes,
-        keep_alive: bool,
-    ):
-        self.reports = reports
-        self.former = former
-        self.path = path
-        self.keep_alive = keep_alive
-        self.body = bytearray()
-        self.more_body = True
-        self.response_started = False
-        self.response_complete = False
-        self.disconnected = False
-        self.message_event = _NOBODY_WAITS
-
-
-class _NobodyWaits:
-    """Stands for the event that wakes whoever waits for a body."""
-
-    def set(self) -> None:
-        """Wake nobody."""
-
-
-_NOBODY_WAITS = _NobodyWaits()
-
-
 class EdgeProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -106,7 +61,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._unsent = 0
         self._unsent_since = 0.0
         self._is_leaving = False
-        self._taken: _Taken | None = None
+        self._taken: Taken | None = None
 
     # Receiving.
 
@@ -173,7 +128,7 @@ class EdgeProtocol(HttpToolsProtocol):
             self._body_bytes = 0
             self._body_since = self.clock.now
             keep_alive = self.parser.should_keep_alive()
-            self._taken = _Taken(self.edge.reports, self.cycle, path, keep_alive)
+            self._taken = Taken(self.edge.reports, self.cycle, path, keep_alive)
             self.cycle = cast(RequestResponseCycle, self._taken)
             return
         self._begin_cycle()
@@ -212,7 +167,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self.transport.write(answer.last(self.clock.date_line))
         self.transport.close()
 
-    def _take(self, taken: _Taken) -> None:
+    def _take(self, taken: Taken) -> None:
         """Take a report whose body is complete, or leave it to the app."""
         self._taken = None
         taken.more_body = False
@@ -226,7 +181,7 @@ class EdgeProtocol(HttpToolsProtocol):
             super().on_body(body)
             super().on_message_complete()
 
-    def _answered(self, taken: _Taken, answer: Answer) -> None:
+    def _answered(self, taken: Taken, answer: Answer) -> None:
         taken.response_complete = True
         # Closed, it may have another request in progress, which was told instead of this one.
         if not (taken.disconnected or self.transport.is_closing()):

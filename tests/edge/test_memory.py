@@ -13,6 +13,7 @@ from codepush.edge import protocol
 from codepush.edge.bridge import Bridge
 from codepush.edge.clock import CoarseClock
 from codepush.edge.fast import Edge
+from codepush.edge.taken import Taken
 from codepush.services.container import Services
 from codepush.services.snapshot import Prepared
 from codepush.settings import Settings
@@ -84,7 +85,7 @@ def test_a_connection_keeps_none_of_the_reports_it_brought(
             assert answer.startswith(b"HTTP/1.1 200 ")
             assert await reader.readexactly(2) == b"OK"
         gc.collect()
-        held = sum(isinstance(each, protocol._Taken) for each in gc.get_objects())
+        held = sum(isinstance(each, Taken) for each in gc.get_objects())
         writer.close()
         server.close()
         await edge.reports.close()
