@@ -16,7 +16,7 @@ import redis
 from codepush.domain.reports import Outcome, Told
 from codepush.edge.answer import Answer
 from codepush.edge.reading import Reader, Reading
-from codepush.edge.refusals import ACCEPTED, AWAY, UNKNOWN
+from codepush.edge.refusals import ACCEPTED, AWAY, UNKNOWN, unavailable
 from codepush.services.clock import Clock
 from codepush.services.reporting import REPORTS
 from codepush.services.snapshot import Snapshot
@@ -24,6 +24,7 @@ from codepush.settings import Settings
 from codepush.store.line import Line, LineError
 from codepush.store.reports import MAX_BATCH, Address, ReportStore, counting, outcomes
 from codepush.telemetry.metrics import BATCH_SIZE
+from codepush.web.errors import why_unavailable
 
 log = logging.getLogger("codepush.edge")
 
@@ -94,12 +95,17 @@ class Reports:
         batch, self._waiting = self._waiting, defaultdict(list)
         self._count_waiting = 0
         self._is_due = False
+        steps = self._counting.steps
         try:
             answers = await self._commit(batch)
         except Exception as exc:  # devices must not wait for ever, whatever it is
             is_foreseen = isinstance(exc, redis.RedisError)
             log.error("reports were not taken (%s)", exc, exc_info=not is_foreseen)  # noqa: TRY400
-            answers = [(done, AWAY) for each in batch.values() for _, _, done in each]
+            has_written = (
+                self._counting.steps != steps
+            )  # or another batch has; devices report again
+            why = why_unavailable(exc, has_written=has_written)
+            answers = [(done, unavailable(why)) for each in batch.values() for _, _, done in each]
         for done, answer in answers:
             try:
                 done(answer)
@@ -172,6 +178,7 @@ class _Counting:
         # Not the threads of Flask: uploads may hold all of those.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reports")
         self._line: Line | None = None
+        self.steps = 0  # that were counted
         self._may_connect = True
 
     async def count(
@@ -185,6 +192,7 @@ class _Counting:
         became: list[Outcome] = []
         for start in range(0, len(told), MAX_BATCH):
             became += await self._step(address, told[start : start + MAX_BATCH], now_ms, trouble)
+            self.steps += 1
         return became
 
     async def _step(

@@ -1,5 +1,7 @@
 """Answers that are written without Flask: errors of the server itself, and words about reports."""
 
+from functools import cache
+
 import orjson
 
 from codepush.edge.answer import Answer
@@ -54,10 +56,13 @@ def _text(reason: bytes, sentence: str, headers: bytes = b"cache-control: no-cac
 
 ACCEPTED = Answer(_text(b"200 OK", "OK", b""))
 UNKNOWN = Answer(_text(b"404 Not Found", unknown_key().message))
-AWAY = Answer(
-    _text(
-        b"503 Service Unavailable",
-        STORE_AWAY,
-        b"retry-after: 2\r\ncache-control: no-cache\r\n",
-    )
-)
+
+
+@cache
+def unavailable(sentence: str) -> Answer:
+    """Return the answer of a store that does not take reports, for one of few reasons."""
+    headers = b"retry-after: 2\r\ncache-control: no-cache\r\n"
+    return Answer(_text(b"503 Service Unavailable", sentence, headers))
+
+
+AWAY = unavailable(STORE_AWAY)

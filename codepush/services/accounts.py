@@ -3,13 +3,13 @@
 import functools
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from codepush.domain.errors import (
-    CodePushError,
     ConflictError,
     InvalidParameterError,
     NotFoundError,
@@ -137,23 +137,20 @@ class Accounts:
                 parameter="email",
                 reason="Taken",
             )
-        try:
+        with claim:
             home = self._settle(organization, email, user_id, claim.deadline_ms, actor)
             if enter:
                 enter(user_id, actor)
-        except CodePushError:
-            self._stores.users.give_back_email(email, user_id)
-            raise
-        user = User(
-            id=user_id,
-            email=email,
-            name=name,
-            organization_id=home.id,
-            created_at_ms=self._clock(),
-            is_administrator=is_administrator,
-            password_hash=password_hash,
-        )
-        self._stores.users.create(user, claim)
+            user = User(
+                id=user_id,
+                email=email,
+                name=name,
+                organization_id=home.id,
+                created_at_ms=self._clock(),
+                is_administrator=is_administrator,
+                password_hash=password_hash,
+            )
+            self._stores.users.create(user, claim)
         return user, home
 
     def _settle(
@@ -167,9 +164,10 @@ class Accounts:
             is_personal=not name,
             created_at_ms=self._clock(),
         )
+        claim: AbstractContextManager[object] = nullcontext()
         if name:
-            claim = organizations.claim_name(name, made.id)
-            if claim is None:
+            claimed = organizations.claim_name(name, made.id)
+            if claimed is None:
                 if actor is NOBODY:
                     return self._join(name, email, user_id)
                 raise ConflictError(
@@ -178,11 +176,14 @@ class Accounts:
                     parameter="organization",
                     reason="Name already exists",
                 )
-            deadline_ms = min(deadline_ms, claim.deadline_ms)
+            claim = claimed
+            deadline_ms = min(deadline_ms, claimed.deadline_ms)
         event = self._tell.about_organization(
             actor, Action.ORGANIZATION_CREATED, made.id, target=made.name
         )
-        organizations.create(made, user_id, deadline_ms, event=event if name else None)
+        with claim:
+            self._stores.users.note(user_id, made.id)
+            organizations.create(made, user_id, deadline_ms, event=event if name else None)
         return made
 
     def _join(self, name: str, email: str, user_id: UserId) -> Organization:
@@ -199,6 +200,7 @@ class Accounts:
         event = self._tell.about_organization(
             NOBODY, Action.MEMBER_ADDED, found.id, target=email, role=role.value
         )
+        self._stores.users.note(user_id, found.id)
         organizations.set_role(found.id, user_id, role, event=event)
         return found
 

@@ -95,13 +95,14 @@ class Apps:
             collaborators={principal.user.id: Permission.OWNER},
             deployments={each.name: each.id for each in made},
         )
-        for each in made:
-            self._stores.deployments.claim_key(each.key, app_id, each.id)
-        self._stores.users.note_app(principal.user.id, app_id)
-        # The name was claimed before the keys, so its claim is the first to grow too old.
-        self._stores.organizations.note_log(organization_id, app_id, self._clock())
         event = self._tell.about_app(principal, Action.APP_CREATED, app, os=os, platform=platform)
-        self._stores.apps.create(app, made, claim.deadline_ms, event=event)
+        with claim:
+            # The name was claimed before the keys, so its claim is the first to grow too old.
+            for each in made:
+                self._stores.deployments.claim_key(each.key, app_id, each.id)
+            self._stores.users.note_app(principal.user.id, app_id)
+            self._stores.organizations.note_log(organization_id, app_id, self._clock())
+            self._stores.apps.create(app, made, claim.deadline_ms, event=event)
         return app
 
     def _new_deployment(self, app_id: AppId, name: str) -> Deployment:

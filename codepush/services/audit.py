@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
+
 from codepush.domain.errors import ConflictError
 from codepush.domain.events import Event
 from codepush.domain.ids import OrganizationId
 from codepush.services.clock import Clock
 from codepush.services.tenants import every_organization
 from codepush.store.audit import AuditEntry, chain_hash
+from codepush.store.connection import STORE_ERRORS, is_full
 from codepush.store.stores import Stores
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,16 @@ class Audit:
     def read(
         self, organization_id: OrganizationId, *, before: int | None = None, count: int
     ) -> list[AuditEntry]:
-        """Return entries, newest first, with everything that happened until now."""
-        self.keep_up(organization_id)
+        """Return entries, newest first, with everything that happened until now.
+
+        Where the store is full, with what was folded before.
+        """
+        try:
+            self.keep_up(organization_id)
+        except STORE_ERRORS as exc:
+            if not is_full(exc):
+                raise
+            log.warning("the audit log is shown without what is new: the store is full")
         return self._stores.audit.entries(organization_id, before=before, count=count)
 
     def keep_up(self, organization_id: OrganizationId) -> None:

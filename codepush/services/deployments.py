@@ -61,12 +61,9 @@ class Deployments:
                 parameter="key",
                 reason="Taken",
             )
-        try:
-            event = self._tell.about_app(principal, Action.DEPLOYMENT_CREATED, app, deployment=name)
+        event = self._tell.about_app(principal, Action.DEPLOYMENT_CREATED, app, deployment=name)
+        with claim:
             self._stores.deployments.create(app, deployment, claim, event=event)
-        except ConflictError:
-            self._stores.deployments.give_back_key(deployment.key, app.id, deployment.id)
-            raise
         return deployment
 
     def list_for(self, principal: Principal, reference: str) -> list[Deployment]:

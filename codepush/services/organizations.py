@@ -150,11 +150,13 @@ class Organizations:
         claim = self._stores.organizations.claim_name(name, made.id)
         if claim is None:
             raise _name_taken(name)
-        self._stores.organizations.note_member(made.id, principal.user.id)
+        owner = principal.user.id
         event = self._tell.about_organization(
             principal, Action.ORGANIZATION_CREATED, made.id, target=name
         )
-        self._stores.organizations.create(made, principal.user.id, claim.deadline_ms, event=event)
+        with claim:
+            self._stores.organizations.note_member(made.id, owner)
+            self._stores.organizations.create(made, owner, claim.deadline_ms, event=event)
         return made
 
     def rename(self, principal: Principal, reference: str, name: str) -> Organization:

@@ -7,7 +7,7 @@ taken back where it succeeds. Its id makes both steps safe to run twice.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from codepush.store import keys
+from codepush.store import keys, written
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
 
@@ -69,13 +69,14 @@ class AttemptStore:
         if wait is None:
             wait = self._reserve(attempt.network_key, attempt.id, per_network, window)
             if wait is not None:
-                self._client.zrem(attempt.account_key, attempt.id)
+                self.take_back(attempt)
         return wait
 
     def take_back(self, attempt: Attempt) -> None:
         """Count an attempt no longer."""
-        self._client.zrem(attempt.account_key, attempt.id)
-        self._client.zrem(attempt.network_key, attempt.id)
+        with written.aside():
+            self._client.zrem(attempt.account_key, attempt.id)
+            self._client.zrem(attempt.network_key, attempt.id)
 
     def is_known(self, email: str, network: str) -> bool:
         """Return whether somebody logged in with this e-mail address from there lately."""
@@ -83,14 +84,16 @@ class AttemptStore:
 
     def note_network(self, email: str, network: str) -> None:
         """Remember that somebody did."""
-        self._scripts.run(
-            "note_network",
-            [keys.known_networks(email)],
-            [network, _milliseconds(KNOWN_FOR), _KNOWN_NETWORKS],
-        )
+        with written.aside():
+            self._scripts.run(
+                "note_network",
+                [keys.known_networks(email)],
+                [network, _milliseconds(KNOWN_FOR), _KNOWN_NETWORKS],
+            )
 
     def _reserve(self, key: str, attempt: str, most: int, window: timedelta) -> timedelta | None:
-        left_ms = self._scripts.run("attempt", [key], [attempt, most, _milliseconds(window)])
+        with written.aside():
+            left_ms = self._scripts.run("attempt", [key], [attempt, most, _milliseconds(window)])
         return timedelta(milliseconds=left_ms) if left_ms else None
 
 

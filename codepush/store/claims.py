@@ -9,10 +9,12 @@ frees itself, with nobody having to sweep.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
-from codepush.domain.errors import StoreUnavailableError
-from codepush.store.connection import StoreClient
+from codepush.domain.errors import CodePushError, StoreUnavailableError
+from codepush.store import written
+from codepush.store.connection import StoreClient, is_full
 from codepush.store.scripts import Scripts
 
 COMMIT_WITHIN_MS = 15_000
@@ -26,11 +28,26 @@ NO_DEADLINE_MS = 2**53
 class Claim:
     """A name held for a record to come.
 
+    As a context, it frees the name where the record is refused within it: by a rule, or by a store
+    that is full. Only for owners that nobody else makes at the same time, which are new ones.
+
     Attributes:
         deadline_ms: Server time until which the record may be committed.
+        free: Gives the name back, unless the owner's record bears it.
     """
 
     deadline_ms: int
+    free: Callable[[], None] = field(repr=False, compare=False)
+
+    def __enter__(self) -> "Claim":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        # Of other errors, it is not known whether the record was written.
+        if isinstance(error, CodePushError) or is_full(error):
+            self.free()
 
 
 class Claims:
@@ -57,9 +74,12 @@ class Claims:
         """
         stale = ""
         for _ in range(3):
-            reply = self._scripts.run("claim", [key], [field, owner, stale, TAKEOVER_AFTER_MS])
+            with written.aside():
+                reply = self._scripts.run("claim", [key], [field, owner, stale, TAKEOVER_AFTER_MS])
             if reply[0] == 1:
-                return Claim(int(reply[1]) + COMMIT_WITHIN_MS)
+                return Claim(
+                    int(reply[1]) + COMMIT_WITHIN_MS, partial(self._free, key, field, owner, bears)
+                )
             holder, age_ms = str(reply[1]), int(reply[2])
             if age_ms < TAKEOVER_AFTER_MS or bears(holder):
                 return None
@@ -79,7 +99,13 @@ class Claims:
     def give_back(self, key: str, field: str, claim: str) -> None:
         """Free a name, unless it was claimed again since ``claim`` was read, by whomever."""
         if claim:
-            self._scripts.run("release_claim", [key], [field, claim])
+            with written.aside():
+                self._scripts.run("release_claim", [key], [field, claim])
+
+    def _free(self, key: str, field: str, owner: str, bears: Callable[[str], bool]) -> None:
+        claim = self.held(key, field, owner)
+        if not bears(owner):
+            self.give_back(key, field, claim)
 
 
 def owner_in(claim: str) -> str:

@@ -22,6 +22,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from codepush.domain.store_urls import StoreUrl
+from codepush.store import written
 
 T = TypeVar("T")
 
@@ -51,7 +52,9 @@ class ClusterClient:
             raise AttributeError(name)
 
         def command(*args: Any, **kwargs: Any) -> Any:
-            return self.patiently(lambda client: getattr(client, name)(*args, **kwargs))
+            reply = self.patiently(lambda client: getattr(client, name)(*args, **kwargs))
+            written.note([name])
+            return reply
 
         return command
 
@@ -149,4 +152,6 @@ class Batch:
                 self._client.close()
                 raise
 
-        return self._client.patiently(send)
+        replies = self._client.patiently(send)
+        written.note(name for name, _, _ in commands)
+        return replies

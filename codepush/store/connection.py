@@ -13,6 +13,7 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from codepush.domain.store_urls import StoreUrl, Topology, parse_store_url
 from codepush.store.cluster import PASSING, ClusterClient
+from codepush.store.written import NotingClient
 
 STORE_ERRORS = (redis.RedisError,)
 """What a store may raise."""
@@ -35,8 +36,11 @@ def is_outage(exc: Exception) -> bool:
     return isinstance(exc, redis.RedisError)
 
 
-def is_full(exc: Exception) -> bool:
-    """Return whether Redis had no memory left for a change; it was refused before any of it."""
+def is_full(exc: BaseException | None) -> bool:
+    """Return whether Redis had no memory left for a change.
+
+    The command or script that raised it did nothing; what came before it is ``written``.
+    """
     return isinstance(exc, redis.OutOfMemoryError)
 
 
@@ -183,7 +187,7 @@ def _client(
     options["retry"] = patience
     if parsed.topology is Topology.SENTINEL:
         return cast(StoreClient, _through_sentinels(parsed, options))
-    return cast(StoreClient, redis.Redis.from_url(parsed.server, **options))
+    return cast(StoreClient, NotingClient.from_url(parsed.server, **options))
 
 
 def _through_sentinels(url: StoreUrl, options: dict[str, Any]) -> redis.Redis:
@@ -211,6 +215,6 @@ def _through_sentinels(url: StoreUrl, options: dict[str, Any]) -> redis.Redis:
     return cast(
         redis.Redis,
         sentinel.master_for(  # type: ignore[no-untyped-call]
-            url.service, **(options | said)
+            url.service, redis_class=NotingClient, **(options | said)
         ),
     )

@@ -10,7 +10,7 @@ from codepush.domain.ids import AppId, OrganizationId, TokenHash, UserId
 from codepush.domain.models import Invitation, Organization
 from codepush.domain.names import fold
 from codepush.domain.permissions import Role
-from codepush.store import keys
+from codepush.store import keys, written
 from codepush.store.claims import Claim, Claims, too_late
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
@@ -94,11 +94,13 @@ class OrganizationStore:
 
     def note_member(self, organization_id: OrganizationId, user_id: UserId) -> None:
         """Enter an organization in the index of those that a user joined."""
-        self._client.sadd(keys.user_organizations(user_id), organization_id)
+        with written.aside():
+            self._client.sadd(keys.user_organizations(user_id), organization_id)
 
     def note_log(self, organization_id: OrganizationId, app_id: AppId, now_ms: int) -> None:
         """Enter an app in the index of those whose logs may hold events of an organization."""
-        self._client.zadd(keys.organization_logs(organization_id), {app_id: float(now_ms)})
+        with written.aside():
+            self._client.zadd(keys.organization_logs(organization_id), {app_id: float(now_ms)})
 
     def members(self, organization_id: OrganizationId) -> dict[UserId, Role]:
         """Return the role of each member. Some may be users who never came to be."""
@@ -223,7 +225,8 @@ class OrganizationStore:
         """Keep an invitation; its index first, which expires by itself."""
         seconds = max(1, (invitation.expires_at_ms - now_ms) // 1_000)
         pointer = f"{invitation.organization_id}|{invitation.id}"
-        self._client.set(keys.invitation(token_hash), pointer, ex=seconds)
+        with written.aside():
+            self._client.set(keys.invitation(token_hash), pointer, ex=seconds)
         organization_id = invitation.organization_id
         pipeline = self._client.pipeline(transaction=True)
         pipeline.hset(keys.invitations(organization_id), invitation.id, _encode(invitation))

@@ -18,7 +18,7 @@ import structlog
 from limits.storage import RedisStorage
 
 from codepush.domain.store_urls import SCHEMES
-from codepush.store import keys
+from codepush.store import keys, written
 from codepush.store.connection import STORE_ERRORS, connect_quota
 from codepush.store.scripts import Scripts
 from codepush.telemetry.counters import Counter
@@ -134,9 +134,10 @@ class QuotaStorage(RedisStorage):
             UNAVAILABLE.add()
             return None
         try:
-            used, left_ms, end_ms = self._scripts.run(
-                "count_request", [self.prefixed_key(key)], [amount, expiry * 1_000]
-            )
+            with written.aside():
+                used, left_ms, end_ms = self._scripts.run(
+                    "count_request", [self.prefixed_key(key)], [amount, expiry * 1_000]
+                )
         except STORE_ERRORS as exc:
             self._note_failure(exc)
             return None

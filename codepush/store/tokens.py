@@ -10,7 +10,7 @@ from codepush.domain.errors import ConflictError, NotFoundError
 from codepush.domain.ids import AppId, OrganizationId, TokenHash, TokenId, UserId
 from codepush.domain.models import AccessToken
 from codepush.domain.permissions import Scope
-from codepush.store import keys
+from codepush.store import keys, written
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
 
@@ -103,9 +103,12 @@ class TokenStore:
     def _point(self, token: AccessToken, token_hash: TokenHash) -> None:
         lifetime_s = max(0, token.expires_at_ms - token.created_at_ms) // 1_000
         # Counted from creation or from now, whichever is later: too long does no harm.
-        self._client.set(
-            keys.token(token_hash), f"{token.user_id}|{token.id}", ex=lifetime_s + _INDEX_GRACE_S
-        )
+        with written.aside():
+            self._client.set(
+                keys.token(token_hash),
+                f"{token.user_id}|{token.id}",
+                ex=lifetime_s + _INDEX_GRACE_S,
+            )
 
 
 def _name_taken(name: str) -> ConflictError:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from codepush.domain.ids import AppId, OrganizationId, UserId
 from codepush.domain.models import User
-from codepush.store import keys
+from codepush.store import keys, written
 from codepush.store.claims import Claim, Claims, too_late
 from codepush.store.connection import StoreClient
 from codepush.store.scripts import Scripts
@@ -30,18 +30,21 @@ class UserStore:
 
         return self._claims.take(keys.email(email), _EMAIL_FIELD, user_id, bears=bears)
 
-    def give_back_email(self, email: str, user_id: UserId) -> None:
-        """Free the address of a user who will not come to be."""
-        claim = self._claims.held(keys.email(email), _EMAIL_FIELD, user_id)
-        self._claims.give_back(keys.email(email), _EMAIL_FIELD, claim)
+    def note(self, user_id: UserId, organization_id: OrganizationId) -> None:
+        """Enter a user to come in the indices.
+
+        To be done before anything else: it fails where what follows could not be finished.
+        """
+        with written.aside():
+            self._client.sadd(keys.user_organizations(user_id), organization_id)
+            self._client.sadd(keys.USERS, user_id)
 
     def create(self, user: User, claim: Claim) -> None:
-        """Commit a user whose e-mail address is claimed.
+        """Commit a user whose e-mail address is claimed, and who is noted.
 
         Raises:
             StoreUnavailableError: The claim is too old.
         """
-        self._client.sadd(keys.USERS, user.id)
         record = {
             "email": user.email,
             "name": user.name,
@@ -115,7 +118,8 @@ class UserStore:
 
     def note_app(self, user_id: UserId, app_id: AppId) -> None:
         """Enter an app in the index of those that the user collaborates on."""
-        self._client.sadd(keys.user_apps(user_id), app_id)
+        with written.aside():
+            self._client.sadd(keys.user_apps(user_id), app_id)
 
     def forget_app(self, user_id: UserId, app_id: AppId) -> None:
         """Strike an app from that index."""

@@ -19,6 +19,7 @@ from codepush.domain.errors import (
     StorageError,
     StoreUnavailableError,
 )
+from codepush.store import written
 from codepush.store.connection import STORE_ERRORS, is_full, is_outage
 from codepush.telemetry.counters import Counter
 from codepush.web.observe import route
@@ -60,6 +61,10 @@ STORE_AWAY = (
 STORE_FULL = (
     "The server's store is full and takes no changes; what you asked for was not done. Please tell"
     " the operator of the server."
+)
+STORE_FULL_MIDWAY = (
+    "The server's store is full and refused in the middle of what you asked for; check whether it"
+    " happened before you try again. Please tell the operator of the server."
 )
 
 _ROUTING = {
@@ -104,6 +109,7 @@ def _kinds(base: type[CodePushError]) -> Iterator[type[CodePushError]]:
 
 def install(app: Flask) -> None:
     """Register the one handler of each kind of error."""
+    app.before_request(written.begin)
     app.register_error_handler(CodePushError, _answer)
     app.register_error_handler(ValidationError, lambda exc: _answer(_from_validation(exc)))
     app.register_error_handler(HTTPException, answer_http)
@@ -172,7 +178,19 @@ def _answer_store(exc: Exception) -> Response:
     if not is_outage(exc):
         return _answer_unforeseen(exc)
     log.error("store failed", route=route(), error=type(exc).__name__, reason=str(exc))
-    return _answer(StoreUnavailableError(STORE_FULL if is_full(exc) else STORE_AWAY))
+    return _answer(StoreUnavailableError(why_unavailable(exc, has_written=written.anything())))
+
+
+def why_unavailable(exc: Exception, *, has_written: bool) -> str:
+    """Return what a client is told of a store that is away or full.
+
+    Args:
+        exc: What it raised.
+        has_written: Whether something was written for the client before that.
+    """
+    if not is_full(exc):
+        return STORE_AWAY
+    return STORE_FULL_MIDWAY if has_written else STORE_FULL
 
 
 def _answer_unforeseen(exc: Exception) -> Response:

@@ -4,19 +4,24 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
+from codepush.app import create_app
 from codepush.domain.ids import DeploymentKey
 from codepush.edge.answer import Answer
 from codepush.edge.commit import Reports
-from codepush.edge.refusals import ACCEPTED, AWAY
+from codepush.edge.refusals import ACCEPTED, AWAY, unavailable
 from codepush.services.container import Services
 from codepush.settings import Settings
 from codepush.store.reports import ReportStore
-from tests.api_client import ApiClient, bundle
+from codepush.web.errors import STORE_FULL
+from tests.api_client import Account, ApiClient, bundle
+from tests.redis_servers import RedisServer
 
 DEPLOY = b"/v0.1/public/codepush/report_status/deploy"
 
@@ -115,3 +120,26 @@ def test_a_store_that_is_away_is_waited_for_once_by_a_batch(
     run(services, settings, take)
     assert answers == [AWAY] * 20
     assert len(tries) <= 4, "one for each thread"
+
+
+def test_a_full_store_is_told_to_all_who_report_alike(settings: Settings, tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis", "--maxmemory-policy", "noeviction")
+    try:
+        url = server.start().url
+        app = create_app(replace(settings, redis_url=url, queue_url=""))
+        services: Services = app.extensions["codepush"]
+        api = ApiClient(app.test_client(), Account.create(services, "alice@example.com"))
+        api.add_app()
+        key = api.key()
+        services.snapshot.get(DeploymentKey(key))
+        answers: list[Answer] = []
+
+        def take(reports: Reports) -> None:
+            server.ask("CONFIG", "SET", "maxmemory", "1mb")
+            for device in ("d1", "d2"):
+                assert reports.take(DEPLOY, body_of(key, device), answers.append)
+
+        run(services, settings, take, take)
+        assert answers == [unavailable(STORE_FULL)] * 4
+    finally:
+        server.kill()

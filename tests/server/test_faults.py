@@ -31,6 +31,7 @@ from tests.server.processes import Processes, wait_for
 from tests.server.real import RealServer
 
 MEGABYTE = 1_000_000
+AUDIT = "/api/v1/organizations/alice@example.com/audit"
 
 
 @contextmanager
@@ -133,9 +134,21 @@ def test_a_store_without_memory(settings: Settings, clock: FakeClock, tmp_path: 
         api = client(replace(settings, redis_url=url, queue_url="", quota_user_per_hour=100), clock)
         key = api.key()
         store = connect(url)
+        person = {"email": "new@example.com", "password": "correct horse battery"}
+        api.call("PATCH", "/api/v1/account", {"password": person["password"]}, expect=200)
+        entries = api.get(AUDIT)["entries"]
+        api.call("POST", "/apps/App/deployments", {"name": "Logged"}, expect=201)
         before = lasting_keys(store)
         server.ask("CONFIG", "SET", "maxmemory", "1mb")
         full = "The server's store is full and takes no changes; what you asked for was not done."
+        for path, body in (
+            ("auth/register", person),
+            ("auth/login", {"email": "alice@example.com", "password": person["password"]}),
+            ("webhooks", {"url": "https://example.com/hook", "events": ["app.created"]}),
+            ("organizations", {"name": "Other"}),
+        ):
+            answer = api.call("POST", f"/api/v1/{path}", body, expect=503)
+            assert answer.get_json()["error"]["message"].startswith(full)
         for answer in (
             api.call("POST", "/apps/", {"name": "Other"}, expect=503),
             api.release(bundle("2"), expect=503),
@@ -144,6 +157,8 @@ def test_a_store_without_memory(settings: Settings, clock: FakeClock, tmp_path: 
             api.call("POST", "/accessKeys", {"friendlyName": "k"}, expect=503),
             api.call("POST", "/apps/App/deployments", {"name": "D"}, expect=503),
             api.call("PATCH", "/apps/App", {"name": "Other"}, expect=503),
+            api.report("download", key, 503, label="v1", client_unique_id="d"),
+            api.report("deploy", key, 503, app_version="1.0.0", client_unique_id="d"),
         ):
             assert answer.get_data(as_text=True).startswith(full)
             assert answer.headers["Retry-After"] == "2"
@@ -151,7 +166,10 @@ def test_a_store_without_memory(settings: Settings, clock: FakeClock, tmp_path: 
         # What only reads goes on, uncounted by quotas; what frees memory does, too.
         assert api.check(key)["label"] == "v1"
         assert [each["label"] for each in api.history()] == ["v1"]
+        assert api.get(AUDIT)["entries"] == entries  # what waits to be folded comes later
+        api.call("DELETE", "/apps/App/deployments/Logged", expect=204)
         server.ask("CONFIG", "SET", "maxmemory", "0")
+        assert len(api.get(AUDIT)["entries"]) == len(entries) + 2
         api.release(bundle("2"))
         api.call("PATCH", "/apps/App", {"name": "Renamed"}, expect=200)
         assert [each["name"] for each in api.get("/apps")["apps"]] == ["Renamed"]
