@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 
 from codepush.domain.errors import CodePushError
 from codepush.services.container import Services
-from codepush.store.connection import STORE_ERRORS
+from codepush.store.probe import AWAY
 from codepush.web.context import services
 
 blueprint = Blueprint("health", __name__)
@@ -25,14 +25,9 @@ def welcome() -> Response:
 @blueprint.get("/health")
 def health() -> Response:
     """Tell whether store and storage take writes."""
-    try:
-        services().stores.client.ping()
-        services().storage.check()
-    except STORE_ERRORS:
-        return _text("Unhealthy: the store does not answer.", 503)
-    except CodePushError as exc:
-        return _text(f"Unhealthy: {exc.message}", 503)
-    return _text("Healthy")
+    found = services()
+    faults = [f"Unhealthy: {fault}" for fault in (*found.probe.faults(), *_of_storage(found))]
+    return _text("\n".join(faults), 503) if faults else _text("Healthy")
 
 
 @blueprint.get("/health/live")
@@ -45,7 +40,7 @@ def live() -> Response:
 def ready() -> Response:
     """Tell whether requests may be sent here, and what does not work meanwhile.
 
-    Always 200: a server without its store still answers devices, from memory.
+    Always 200: a server whose store is away or full still answers devices, from memory.
     """
     found = services()
     found.snapshot.follow()
@@ -54,12 +49,11 @@ def ready() -> Response:
 
 
 def _faults(found: Services) -> Iterator[str]:
+    faults = found.probe.faults()
     if not found.snapshot.is_connected:
-        yield "the store does not answer. Devices get what was true when it last did."
-    try:
-        found.storage.check()
-    except CodePushError as exc:
-        yield exc.message
+        yield f"{AWAY} Devices get what was true when it last did."
+    yield from (each for each in faults if found.snapshot.is_connected or each != AWAY)
+    yield from _of_storage(found)
     try:
         silent_s = found.vitals.silent_s()
     except redis.RedisError:
@@ -67,6 +61,13 @@ def _faults(found: Services) -> Iterator[str]:
     else:
         if silent_s is None or silent_s > WORKER_SILENT_S:
             yield "no worker is there. Background work waits; start `codepush worker`."
+
+
+def _of_storage(found: Services) -> Iterator[str]:
+    try:
+        found.storage.check()
+    except CodePushError as exc:
+        yield exc.message
 
 
 def _text(text: str, status: int = 200) -> Response:

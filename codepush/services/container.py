@@ -39,6 +39,7 @@ from codepush.services.webhook_deliveries import WebhookDeliveries
 from codepush.services.webhook_upkeep import WebhookUpkeep
 from codepush.services.webhooks import Webhooks
 from codepush.settings import Settings
+from codepush.store.probe import Probe
 from codepush.store.queue import JobQueue
 from codepush.store.stores import Stores
 from codepush.store.vitals import JobVitals
@@ -74,6 +75,7 @@ class Services:
     webhook_deliveries: WebhookDeliveries
     webhook_upkeep: WebhookUpkeep
     vitals: JobVitals
+    probe: Probe
 
 
 def build_services(
@@ -168,6 +170,7 @@ def build_services(
         webhook_deliveries=WebhookDeliveries(stores, manageable, audit, handing_on, teller, clock),
         webhook_upkeep=WebhookUpkeep(stores, vault, clock),
         vitals=JobVitals(settings.effective_queue_url),
+        probe=Probe(stores.client),
     )
 
 

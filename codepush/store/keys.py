@@ -53,6 +53,7 @@ key (below ``cp:1:``)           type  contents                                  
 ``{users}:welcomed``            str   the first administrator saw their token        ever
 ``TAG:copy:BACKUP:NUMBER``      ...   a key as a backup found it                     1 hour
 ``quota:LIMITER/SUBJECT/...``   str   requests of a subject in its current window    the window
+``{h:NUMBER}:health``           str   written to find out whether a master takes it  1 minute
 ``{jobs}:unreferenced``         hash  blob key -> when it was first seen unused, ms  until collected
 ``{jobs}:webhooks``             zset  organizations by time to look at them (index)  ever
 ``{jobs}:deliver``              str   a job that delivers was enqueued               1 minute
@@ -121,6 +122,11 @@ UNREFERENCED = f"{ROOT}:{{jobs}}:unreferenced"
 def tick(period_s: int, number: int) -> str:
     """String: set by the first worker that enqueues the housekeeping of a period."""
     return f"{ROOT}:{{jobs}}:tick:{period_s}:{number}"
+
+
+def health(number: int) -> str:
+    """String: one of many, of which each master of a cluster has some."""
+    return f"{ROOT}:{{h:{number}}}:health"
 
 
 def job_outcomes() -> str:
@@ -355,7 +361,7 @@ def place(key: str) -> Place | None:
 def is_lasting(key: str) -> bool:
     """Return whether a key belongs into a backup."""
     found = place(key)
-    if found is None or found.name.startswith("copy:"):
+    if found is None or found.kind == "h" or found.name.startswith("copy:"):
         return False
     return f"{found.tag}:{found.name.partition(':')[0]}" not in _PASSING
 

@@ -233,7 +233,7 @@ def test_while_redis_is_away_devices_get_what_is_held(valkey: Valkey, settings: 
         api.release(bundle("2"), "1.0.0")
         wait_for(lambda n=there, k=key: n.label(k) == "v2", 1.0)
         assert here.label(key) == "v2"
-        assert b"store" not in there.http.get("/health/ready").data
+        wait_for(lambda n=there: b"store" not in n.http.get("/health/ready").data, 10.0)
 
 
 def test_what_changed_while_a_process_was_cut_off_is_seen_when_it_is_back(
