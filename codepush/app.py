@@ -11,7 +11,7 @@ from codepush.api import health, login, metrics
 from codepush.api.classic.blueprint import classic_blueprints
 from codepush.api.v1 import api as seed
 from codepush.edge import blobs, device
-from codepush.plugins import open_cdn, open_storage
+from codepush.plugins import open_storage
 from codepush.services.clock import Clock, system_clock
 from codepush.services.container import build_services
 from codepush.settings import Settings, load_settings
@@ -68,8 +68,6 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     app.url_map.strict_slashes = False
     settings.spool_dir.mkdir(parents=True, exist_ok=True)
     stores = open_stores(connect(settings.redis_url))
-    if settings.cdn_purge_url:
-        open_cdn(settings.cdn_purge_url, settings.cdn_token)  # a mistake shall stop the start
     storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
     queue = JobQueue(settings.effective_queue_url)
     services = build_services(settings, stores, storage, queue, clock)

@@ -38,13 +38,24 @@ def open_storage(
         plugin = found[scheme].load()
     except ImportError as exc:
         raise SettingsError(
-            f"{name} begins with {scheme!r}, but its plugin lacks a package ({exc.name});"
-            f" install it with: pip install 'codepush-server[{scheme}]'."
+            f"{name} begins with {scheme!r}, but its plugin lacks a package ({exc})."
+            f" {how_to_install(scheme)}"
         ) from exc
     try:
         return cast(BlobStorage, plugin.from_url(url, secrets))
     except ValueError as exc:
         raise SettingsError(f"{name} cannot be used: {exc}.") from exc
+
+
+def how_to_install(extra: str) -> str:
+    """Return a sentence on how to install what an extra of this package needs.
+
+    This package is in no registry, so its name alone would not do.
+    """
+    return (
+        f"Install the extra {extra!r} of this server into its environment, from the folder of its"
+        f" source: pip install '.[{extra}]'."
+    )
 
 
 def open_cdn(url: str, token: str) -> Cdn:

@@ -141,6 +141,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """
     values = _merge(os.environ if environ is None else environ)
     _check_production(values)
+    _check_ports(values)
     return Settings(
         environment=values["CODEPUSH_ENV"],
         host=_host(values, "HOST"),
@@ -313,6 +314,15 @@ def _check_production(values: Mapping[str, str]) -> None:
             "SECRET_KEY is not set, which CODEPUSH_ENV=production needs where REDIS_URL is set: it"
             " encrypts the secrets of webhooks, and must be the same for all processes. Set it to"
             " the output of: openssl rand -hex 32."
+        )
+
+
+def _check_ports(values: Mapping[str, str]) -> None:
+    port = values["METRICS_PORT"]
+    if port == values["PORT"] and port != "0":
+        raise SettingsError(
+            f"METRICS_PORT is {port!r}, which is PORT, too; set it to another, or leave it unset"
+            " and set METRICS_TOKEN to have the metrics at PORT."
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from codepush.server import lifeline, metrics
 from codepush.server.errors import ServerError
 from codepush.server.logs import log_config, quiet_level
-from codepush.server.start import check_start, check_tls
+from codepush.server.start import check_own_start, check_tls, check_web
 from codepush.settings import SettingsError, load_settings
 
 try:
@@ -80,7 +80,8 @@ def on_starting(_server: Any) -> None:
         return
     try:
         check_tls(_settings)
-        check_start(_settings, _settings.redis_url)
+        check_web(_settings)
+        check_own_start(_settings, "A web server of its own")
     except (SettingsError, ServerError) as exc:
         sys.stderr.write(f"codepush: {exc}\n")
         sys.exit(2)

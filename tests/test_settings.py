@@ -111,6 +111,7 @@ def test_an_ipv6_address_is_bracketed_in_urls() -> None:
         ("METRICS_TOKEN", "secret"),
         ("METRICS_TOKEN", "secret with some spaces in it"),
         ("METRICS_PORT", "65536"),
+        ("METRICS_PORT", "3000"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
     ],
 )
@@ -162,6 +163,7 @@ def test_a_cluster_needs_another_redis_for_its_jobs() -> None:
                 ("s", "x&y"),
             ),
         ),
+        ("REDISS://:P@Host:1/0", StoreUrl(Topology.SINGLE, "rediss://:P@Host:1/0")),
         ("unix:///run/s?db=1", StoreUrl(Topology.SINGLE, "unix:///run/s?db=1")),
     ],
 )

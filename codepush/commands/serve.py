@@ -8,7 +8,7 @@ import click
 from codepush.commands.welcome import welcome
 from codepush.plugins import open_storage
 from codepush.server.logs import log_config
-from codepush.server.start import check_start, check_tls
+from codepush.server.start import check_start, check_tls, check_web
 from codepush.server.supervisor import Supervisor
 from codepush.services.bootstrap import first_administrator, note_welcome
 from codepush.services.container import Services, build_services
@@ -29,6 +29,7 @@ def serve() -> None:
 
     def prepare(url: str) -> None:
         nonlocal services
+        check_web(settings)
         check_start(settings, url)
         services = _open_services(url, settings)
 

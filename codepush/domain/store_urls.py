@@ -71,7 +71,8 @@ def parse_store_url(url: str) -> StoreUrl:
     if not kind:
         if not (parts.path if base == "unix" else parts.hostname):
             raise ValueError("it names no server")
-        return StoreUrl(Topology.SINGLE, url)
+        # redis-py knows schemes in lower case only.
+        return StoreUrl(Topology.SINGLE, parts.scheme + url[len(parts.scheme) :])
     login, at, places = parts.netloc.rpartition("@")
     hosts = tuple(_host(place, _DEFAULT_PORTS[kind]) for place in places.split(","))
     host, port = hosts[0]

@@ -35,7 +35,8 @@ class DeliveryWatch:
     def stop(self) -> None:
         """End, within moments."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread.ident is not None:  # it was started
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._stopped.wait(_LOOK_S):

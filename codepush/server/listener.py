@@ -75,12 +75,12 @@ def listen(
         alone = web_lock.acquire()
         if web_lock.acquire(shared=True):
             try:
-                return Listener(passed or _bind(settings.host, settings.port), web_lock)
+                return Listener(passed or bind(settings.host, settings.port), web_lock)
             except OSError as exc:
                 web_lock.release()
                 in_use = exc.errno == errno.EADDRINUSE
                 if not in_use or alone or give_up() or time.monotonic() > deadline:
-                    raise ListenError(_sentence(settings, exc)) from exc
+                    raise ListenError(sentence("PORT", settings.port, settings.host, exc)) from exc
         if not mentioned:
             log.warning("waiting for the web processes of a killed server to end")
             mentioned = True
@@ -101,7 +101,8 @@ def _passed_on() -> socket.socket | None:
     return passed
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raises OSError."""
     # As gunicorn does: the family by the look of the host, and no other option.
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
@@ -114,15 +115,16 @@ def _bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _sentence(settings: Settings, exc: OSError) -> str:
+def sentence(setting: str, port: int, host: str, exc: OSError) -> str:
+    """Return why nobody can listen on the port of a setting, and what to do."""
     if exc.errno == errno.EADDRINUSE:
         return (
-            f"PORT {settings.port} is already in use on {settings.host}; stop the program that"
-            " listens there, or set PORT to a free one."
+            f"{setting} {port} is already in use on {host}; stop the program that listens there, or"
+            f" set {setting} to a free one."
         )
     if exc.errno == errno.EACCES:
-        return f"PORT {settings.port} is not allowed for this user; set PORT to 1024 or above."
+        return f"{setting} {port} is not allowed for this user; set {setting} to 1024 or above."
     return (
-        f"HOST {settings.host} is not an address of this machine ({exc.strerror}); set HOST to"
-        " 127.0.0.1, or to 0.0.0.0 for all addresses."
+        f"HOST {host} is not an address of this machine ({exc.strerror}); set HOST to 127.0.0.1, or"
+        " to 0.0.0.0 for all addresses."
     )

@@ -66,9 +66,19 @@ class FileLock:
 
         Returns:
             Whether the lock is held now.
+
+        Raises:
+            ServerError: This user may not open the file, or it is none.
         """
         if self._fd is None:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as exc:
+                raise ServerError(
+                    f"{self.path} cannot be opened ({exc.strerror}). DATA_DIR and everything in it"
+                    " must belong to the user who runs codepush: run it as that user, or give them"
+                    " what another one made there."
+                ) from exc
         operation = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
         deadline = time.monotonic() + timeout_s
         while True:

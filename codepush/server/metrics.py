@@ -2,11 +2,16 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 import stat
 from pathlib import Path
 
+from codepush.server.errors import ListenError
+from codepush.server.listener import bind, sentence
 from codepush.settings import Settings
+
+log = logging.getLogger("codepush.server")
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus-client looks for the folder, once, when it is imported."""
@@ -56,6 +61,21 @@ def forget(pid: int) -> None:
         mark_process_dead(pid)  # type: ignore[no-untyped-call] # no types
 
 
+def check_port(settings: Settings) -> None:
+    """Return if metrics can be served at their own port, or have none.
+
+    Raises:
+        ListenError: They cannot.
+    """
+    if settings.metrics_port:
+        try:
+            bind(settings.host, settings.metrics_port).close()
+        except OSError as exc:
+            raise ListenError(
+                sentence("METRICS_PORT", settings.metrics_port, settings.host, exc)
+            ) from exc
+
+
 def serve(settings: Settings) -> None:
     """Serve metrics at their own port, if there is one, from a thread of this process."""
     if not settings.metrics_port:
@@ -69,7 +89,14 @@ def serve(settings: Settings) -> None:
 
     vitals = JobVitals(settings.effective_queue_url)
     registry = shared(lambda: job_metrics(vitals))
-    start_http_server(settings.metrics_port, settings.host, registry)
+    try:
+        start_http_server(settings.metrics_port, settings.host, registry)
+    except OSError as exc:
+        # It was free at the start; devices must not go without for that.
+        log.error(  # noqa: TRY400 - the sentence says it all
+            "no metrics: %s",
+            sentence("METRICS_PORT", settings.metrics_port, settings.host, exc),
+        )
 
 
 def publish() -> None:

@@ -1,11 +1,13 @@
 """What is looked at before a process starts, so that it ends with a sentence if it cannot work."""
 
+import importlib
 import logging
 
 from codepush.domain.errors import CodePushError
 from codepush.domain.storage import BlobStorage
 from codepush.edge.tls import CertificateError, server_context
-from codepush.plugins import open_storage
+from codepush.plugins import how_to_install, open_cdn, open_storage
+from codepush.server import metrics
 from codepush.server.errors import ServerError
 from codepush.settings import Settings
 from codepush.store import layout
@@ -33,10 +35,12 @@ def check_start(settings: Settings, url: str) -> None:
     """Return if a server can start with these settings, over the store at ``url``.
 
     Raises:
-        SettingsError: ``STORAGE_URL`` is wrong.
+        SettingsError: ``STORAGE_URL`` or ``CDN_PURGE_URL`` is wrong.
         ServerError: The store, the queue or the storage cannot be used; the message names the
             setting.
     """
+    if settings.cdn_purge_url:
+        open_cdn(settings.cdn_purge_url, settings.cdn_token)
     if not settings.redis_tls_verify:
         log.warning(
             "REDIS_TLS_VERIFY is 0: nobody checks whether the store is the one it says; whoever is"
@@ -51,6 +55,25 @@ def check_start(settings: Settings, url: str) -> None:
     check_storage(open_storage(settings.effective_storage_url, settings.storage_secrets))
 
 
+def check_own_start(settings: Settings, what: str) -> None:
+    """Return if a part of a server can start by itself, beside others over the same store.
+
+    Args:
+        settings: Of this process.
+        what: What is to start, for people.
+
+    Raises:
+        SettingsError: As for ``check_start``.
+        ServerError: No ``REDIS_URL`` is set, or as for ``check_start``.
+    """
+    if settings.embedded_store:
+        raise ServerError(
+            f"{what} needs REDIS_URL, such as redis://localhost:6379/0; codepush serve runs all"
+            " parts over an embedded store by itself."
+        )
+    check_start(settings, settings.redis_url)
+
+
 def check_tls(settings: Settings) -> None:
     """Return if the web server can speak HTTPS, or need not.
 
@@ -62,6 +85,23 @@ def check_tls(settings: Settings) -> None:
             server_context(settings.tls_certificate, settings.tls_key)
         except CertificateError as exc:
             raise ServerError(str(exc)) from exc
+
+
+def check_web(settings: Settings) -> None:
+    """Return if a web server finds what it needs on this machine, besides what it serves.
+
+    Raises:
+        ServerError: It does not; the message names the setting.
+    """
+    metrics.check_port(settings)
+    if settings.otel_exporter_otlp_endpoint:
+        try:
+            importlib.import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+        except ImportError as exc:
+            raise ServerError(
+                f"OTEL_EXPORTER_OTLP_ENDPOINT is set, but the packages for traces are not installed"
+                f" ({exc}). {how_to_install('otel')} Or unset it."
+            ) from exc
 
 
 def check_reachable(client: StoreClient, name: str = "REDIS_URL") -> None:

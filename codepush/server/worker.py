@@ -29,7 +29,7 @@ from codepush.server.delivery_watch import DELIVER, DeliveryWatch
 from codepush.server.errors import ServerError
 from codepush.server.logs import log_config, quiet_level
 from codepush.server.scheduling import Scheduling
-from codepush.server.start import check_start
+from codepush.server.start import check_own_start
 from codepush.server.ticker import Ticker
 from codepush.settings import Settings, SettingsError, load_settings
 from codepush.store.connection import connect_queue
@@ -108,18 +108,13 @@ def run(settings: Settings) -> None:
         ServerError: No REDIS_URL is set, so there is no queue that others write to; or what it
             needs cannot be used.
     """
-    if not settings.redis_url:
-        raise ServerError(
-            "A worker of its own needs REDIS_URL, such as redis://localhost:6379/0; codepush serve"
-            " runs a worker beside its embedded store by itself."
-        )
     # RQ's own signal handlers come with its loop; until then, and between two loops, these.
     signal.signal(signal.SIGTERM, _raise_stop)
     signal.signal(signal.SIGINT, _raise_stop)
     try:
         is_supervised = lifeline.watch()
         if not is_supervised:
-            check_start(settings, settings.redis_url)
+            check_own_start(settings, "A worker of its own")
         # What is begun to be started is also stopped: a wish waits until all of it is there.
         wishes: list[int] = []
         signal.signal(signal.SIGTERM, lambda number, _frame: wishes.append(number))
@@ -151,17 +146,18 @@ def run_deliveries(settings: Settings) -> None:
     """Deliver until a signal asks to stop, or until the worker that started this is gone."""
     signal.signal(signal.SIGTERM, _raise_stop)
     signal.signal(signal.SIGINT, _raise_stop)
+    watch = DeliveryWatch(settings.redis_url, settings.effective_queue_url)
     try:
         lifeline.watch()
-    except StopRequested:
-        return
-    watch = DeliveryWatch(settings.redis_url, settings.effective_queue_url)
-    watch.start()
-    # Jobs run in forks of this process: what it has imported, they need not.
-    importlib.import_module(DELIVER.rpartition(".")[0])
-    try:
+        # Jobs run in forks of this process: what it has imported, they need not.
+        importlib.import_module(DELIVER.rpartition(".")[0])
+        watch.start()
         _work_on(settings, [DELIVERIES], stopping.ask)
+    except StopRequested:
+        log.debug("stopped before there was work")
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # this is the stop that was asked for
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         watch.stop()
 
 

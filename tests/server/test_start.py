@@ -1,5 +1,8 @@
 """What a process says that cannot start: one sentence, whoever starts it."""
 
+import signal
+import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +12,7 @@ from codepush.server.embedded import SERVE, EmbeddedStore
 from codepush.store import keys, layout
 from codepush.store.connection import connect
 from tests.redis_servers import free_ports
-from tests.server.processes import Processes
+from tests.server.processes import ROOT, Processes
 
 STARTS: dict[str, list[str]] = {
     "serve": ["-P", "-m", "codepush", "serve"],
@@ -94,3 +97,70 @@ def test_data_of_another_layout_ends_the_start(
         client.close()
     finally:
         store.stop()
+
+
+@pytest.mark.parametrize("name", STARTS)
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("foo://x", "CDN_PURGE_URL begins with 'foo', which no installed plugin knows"),
+        ("fastly://x", "CDN_PURGE_URL cannot be used: CDN_TOKEN must hold an API token"),
+    ],
+)
+def test_a_cdn_that_is_not_known_ends_the_start(
+    refusal: Callable[..., str], name: str, queue_url: str, url: str, words: str
+) -> None:
+    assert words in refusal(STARTS[name], REDIS_URL=queue_url, CDN_PURGE_URL=url)
+
+
+@pytest.mark.parametrize("name", ["serve", "web"])
+def test_a_port_of_metrics_that_is_taken_ends_the_start(
+    refusal: Callable[..., str], name: str, queue_url: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = refusal(STARTS[name], REDIS_URL=queue_url, METRICS_PORT=port)
+    assert f"METRICS_PORT {port} is already in use on 127.0.0.1; stop the program" in said
+
+
+@pytest.mark.parametrize("name", ["serve", "web"])
+def test_traces_without_what_they_need_end_the_start(
+    refusal: Callable[..., str], name: str, queue_url: str, tmp_path: Path
+) -> None:
+    hidden = tmp_path / "hidden"
+    (hidden / "opentelemetry").mkdir(parents=True)
+    (hidden / "opentelemetry" / "__init__.py").touch()
+    said = refusal(
+        STARTS[name],
+        REDIS_URL=queue_url,
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4318",
+        PYTHONPATH=f"{hidden}:{ROOT}",
+    )
+    assert "pip install '.[otel]'" in said
+
+
+@pytest.mark.parametrize("name", ["worker", "web"])
+def test_a_part_of_its_own_needs_a_store_of_its_own(refusal: Callable[..., str], name: str) -> None:
+    assert "of its own needs REDIS_URL, such as redis://" in refusal(STARTS[name])
+
+
+@pytest.mark.parametrize("file", ["serve.lock", "store.lock", "web.lock", "commands.lock"])
+def test_a_lock_that_this_user_cannot_open_ends_the_start(
+    refusal: Callable[..., str], data_dir: Path, file: str
+) -> None:
+    (data_dir / file).mkdir()  # which root cannot open for writing, either
+    said = refusal(STARTS["serve"])
+    assert f"{file} cannot be opened (Is a directory). DATA_DIR and everything in it must" in said
+
+
+def test_a_stop_while_deliveries_are_being_started_is_quiet(
+    processes: Processes, queue_url: str
+) -> None:
+    command = ["-P", "-m", "codepush.server.worker", "deliveries"]
+    for delay in (0.8, 1.2, 1.6, 2.0):
+        process = processes.python(*command, REDIS_URL=queue_url)
+        time.sleep(delay)
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+        assert "Traceback" not in said
+        assert process.returncode in {0, -signal.SIGTERM}, "and until it listens for signals, ends"
