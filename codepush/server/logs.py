@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from codepush.settings import Settings
+from codepush.telemetry.lines import Lines
 
 _TEXT = "%(asctime)s.%(msecs)03dZ [%(levelname)s] %(name)s: %(message)s"
 _TIME = "%Y-%m-%dT%H:%M:%S"
@@ -57,7 +58,7 @@ def log_config(settings: Settings, level: str) -> dict[str, Any]:
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": "line",
-                "stream": "ext://sys.stderr",
+                "stream": Lines(),
             }
         },
         "root": {"level": level, "handlers": ["stderr"]},

@@ -2,9 +2,11 @@
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
+
+from codepush.telemetry.lines import Lines
 
 _SECRET_WORDS = ("token", "password", "secret", "authorization", "access_key", "accesskey")
 
@@ -36,7 +38,7 @@ def configure_logging(level: str, form: str) -> None:
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Lines())),
         cache_logger_on_first_use=True,
     )
 
