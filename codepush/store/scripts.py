@@ -6,6 +6,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import redis
+
 from codepush.store.connection import StoreClient
 
 
@@ -45,8 +47,16 @@ class Scripts:
         }
 
     def run(self, name: str, keys: Iterable[str], args: Iterable[str | int | bytes] = ()) -> Any:
-        """Run ``lua/<name>.lua`` and return its raw reply."""
-        return self._scripts[name](keys=list(keys), args=list(args))
+        """Run ``lua/<name>.lua`` and return its raw reply.
+
+        Raises:
+            redis.ConnectionError: Also if the store was replaced between being told the script and
+                being asked to run it, as one does that ends and starts again on a full disk.
+        """
+        try:
+            return self._scripts[name](keys=list(keys), args=list(args))
+        except redis.exceptions.NoScriptError as exc:
+            raise redis.ConnectionError("the store was restarted while it was asked") from exc
 
     def call(self, call: Call) -> Any:
         """Run a script and return its raw reply."""
