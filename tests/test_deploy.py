@@ -13,6 +13,7 @@ from flask import Flask
 from pycep import BicepParser
 
 import config.default
+from codepush.server.supervisor import WEB_PATIENCE_S, WORKER_PATIENCE_S
 from codepush.settings import load_settings
 from codepush.telemetry import work
 from codepush.telemetry.counters import counters
@@ -118,6 +119,8 @@ def test_compose_and_app_json_set_what_there_is() -> None:
     for name in ("web", "worker"):
         assert settings_named(services[name]["environment"]) <= KNOWN
         assert services[name]["read_only"] is True
+        patience_s = int(services[name]["stop_grace_period"].removesuffix("s"))
+        assert patience_s > WEB_PATIENCE_S + WORKER_PATIENCE_S, "the image's own command has both"
     for service in services.values():
         for volume in service["volumes"]:
             assert volume.split(":")[0] in compose["volumes"]
@@ -158,9 +161,12 @@ def test_one_machine_lets_in_who_is_invited_and_the_proxy_only() -> None:
 def test_the_bicep_can_be_parsed_and_sets_what_there_is() -> None:
     path = DEPLOY / "azure" / "main.bicep"
     parsed = BicepParser().parse(file_path=path)
-    assert {"storage", "redis", "web", "worker", "contributor", "delegator"} <= set(
-        parsed["resources"]
-    )
+    roles = {"contributor", "delegator", "puller"}
+    assert {"storage", "redis", *roles} <= set(parsed["resources"])
+    for name in ("web", "worker", "migrate"):
+        made = parsed["resources"][name]["config"]
+        assert roles <= set(re.findall(r"\w+", str(made["dependsOn"]))), "or its start is refused"
+        assert "registries" in made["properties"]["configuration"]
     names = set(re.findall(r"name: '([A-Z][A-Z_]+)'", path.read_text("utf-8")))
     assert len(names) >= 7
     assert {name for name in names if name not in {"CODEPUSH_ENV", "AZURE_CLIENT_ID"}} <= KNOWN

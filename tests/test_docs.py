@@ -94,7 +94,7 @@ def shown(name: str) -> list[tuple[str, str]]:
         blocks += re.findall(r"^ {4}\S.*$", text, re.MULTILINE)
         for line in "\n".join(blocks).splitlines():
             for part in re.split(r"&&|\|", line.partition(" #")[0]):
-                use = re.search(rf"(?:^|[ /]){name} (.*)$", part.strip())
+                use = re.search(rf"(?:^|.*[ /]){name} (.*)$", part.strip())
                 if use and not use[1].startswith("HTTP/"):
                     found.append((page.name, use[1]))
     return found

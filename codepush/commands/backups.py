@@ -82,7 +82,7 @@ def restore_backup(file: Path, *, sha256: str, blobs_only: bool) -> None:
     SECRET_KEY that is set here; 2, nothing was restored.
     """
     source = BackupFile(file)
-    with open_session(any_layout=True) as session:
+    with open_session(any_layout=True, makes=not blobs_only) as session:
         with click.progressbar(length=source.size, label="Checking", file=sys.stderr) as progress:
             head = source.check(progress.update)
         if sha256 and sha256.lower() != head.sha256:

@@ -31,7 +31,7 @@ def user() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def create_user(email: str, name: str, organization: str, *, as_json: bool) -> None:
     """Make a user, and show their first access token: once, here."""
-    with open_services() as services:
+    with open_services(makes=True) as services:
         made = services.accounts.create_user(email, name=name, organization=organization)
     if as_json:
         answer = {

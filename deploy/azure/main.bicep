@@ -1,10 +1,12 @@
 // The server on Azure Container Apps: web and worker, Azure Managed Redis, and Blob Storage that is
 // reached with a managed identity. See docs/deploying.md.
 //
-//   az group create --name codepush --location westeurope
-//   az deployment group create --resource-group codepush --template-file deploy/azure/main.bicep \
-//     --parameters image=registry.example.com/codepush-server:1 secretKey=$(openssl rand -hex 32) \
-//                  metricsToken=$(openssl rand -hex 32)
+//   az group create --name "$GROUP" --location westeurope
+//   secret() { az keyvault secret show --vault-name "$VAULT" --name "$1" --query value --output tsv; }
+//   az deployment group create --resource-group "$GROUP" --template-file deploy/azure/main.bicep \
+//     --parameters image=myregistry.azurecr.io/codepush-server:1 registry=myregistry \
+//                  secretKey="$(secret secret-key)" metricsToken="$(secret metrics-token)"
+//   az containerapp job start --resource-group "$GROUP" --name codepush-migrate
 
 @description('Region of everything.')
 param location string = resourceGroup().location
@@ -14,8 +16,11 @@ param location string = resourceGroup().location
 @maxLength(11)
 param name string = 'codepush'
 
-@description('Image of the server, which the registry gives out without a password or to the identity.')
+@description('Image of the server, in the registry below or in one that gives it out without a password.')
 param image string
+
+@description('Name of the Azure Container Registry, in this resource group, that the identity may pull from; empty for none.')
+param registry string = ''
 
 @description('URL that devices and people reach the server at; empty for the one that Azure makes.')
 param publicUrl string = ''
@@ -42,6 +47,7 @@ var storageName = take('${name}${unique}', 24)
 var containerName = 'packages'
 var blobContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 var blobDelegator = 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
+var acrPull = '7f951dda-4ed3-4680-a7ca-43fe172d538d'
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   name: name
@@ -101,6 +107,21 @@ resource delegator 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+resource acr 'Microsoft.ContainerRegistry/registries@2023-07-01' existing = if (!empty(registry)) {
+  name: empty(registry) ? 'unused' : registry
+}
+
+// To pull the image.
+resource puller 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(registry)) {
+  name: guid(resourceGroup().id, registry, identity.id, acrPull)
+  scope: acr
+  properties: {
+    principalId: identity.properties.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', acrPull)
+  }
+}
+
 resource redis 'Microsoft.Cache/redisEnterprise@2025-04-01' = {
   name: '${name}-${unique}'
   location: location
@@ -157,6 +178,13 @@ resource environment 'Microsoft.App/managedEnvironments@2024-03-01' = {
 
 var redisUrl = 'rediss://:${database.listKeys().primaryKey}@${redis.properties.hostName}:10000/0'
 var webUrl = empty(publicUrl) ? 'https://${name}-web.${environment.properties.defaultDomain}' : publicUrl
+
+var registries = empty(registry) ? [] : [
+  {
+    server: '${registry}.azurecr.io'
+    identity: identity.id
+  }
+]
 
 var secrets = [
   {
@@ -222,6 +250,7 @@ resource web 'Microsoft.App/containerApps@2024-03-01' = {
     managedEnvironmentId: environment.id
     configuration: {
       secrets: secrets
+      registries: registries
       ingress: {
         external: true
         targetPort: 3000
@@ -284,6 +313,12 @@ resource web 'Microsoft.App/containerApps@2024-03-01' = {
       }
     }
   }
+  // Which the start looks at.
+  dependsOn: [
+    contributor
+    delegator
+    puller
+  ]
 }
 
 resource worker 'Microsoft.App/containerApps@2024-03-01' = {
@@ -299,6 +334,7 @@ resource worker 'Microsoft.App/containerApps@2024-03-01' = {
     managedEnvironmentId: environment.id
     configuration: {
       secrets: secrets
+      registries: registries
     }
     template: {
       terminationGracePeriodSeconds: 60
@@ -323,6 +359,60 @@ resource worker 'Microsoft.App/containerApps@2024-03-01' = {
       }
     }
   }
+  // Which the start looks at.
+  dependsOn: [
+    contributor
+    delegator
+    puller
+  ]
+}
+
+// Moves the data up to the layout of the image; harmless where that is done. Started by hand.
+resource migrate 'Microsoft.App/jobs@2024-03-01' = {
+  name: '${name}-migrate'
+  location: location
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identity.id}': {}
+    }
+  }
+  properties: {
+    environmentId: environment.id
+    configuration: {
+      triggerType: 'Manual'
+      replicaTimeout: 3600
+      replicaRetryLimit: 1
+      manualTriggerConfig: {
+        parallelism: 1
+        replicaCompletionCount: 1
+      }
+      secrets: secrets
+      registries: registries
+    }
+    template: {
+      containers: [
+        {
+          name: 'migrate'
+          image: image
+          command: [
+            'codepush'
+            'migrate'
+          ]
+          env: settings
+          resources: {
+            cpu: 1
+            memory: '2Gi'
+          }
+        }
+      ]
+    }
+  }
+  dependsOn: [
+    contributor
+    delegator
+    puller
+  ]
 }
 
 output url string = webUrl

@@ -2,9 +2,12 @@
 
 import hashlib
 import io
+import json
+import os
 import shutil
 from pathlib import Path
 
+import pytest
 import requests
 
 from codepush.domain.ids import BlobKey
@@ -44,6 +47,30 @@ def test_from_one_embedded_store_into_another(processes: Processes, tmp_path: Pa
     assert said.splitlines()[-1].startswith("codepush: ")
     _, said = run(processes, "backup", str(file), code=2)
     assert "exists already" in said
+
+
+def test_a_command_says_which_store_it_uses_and_makes_none_by_mistake(
+    processes: Processes, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    for command in (["user", "list"], ["backup", str(tmp_path / "b")], ["verify"], ["migrate"]):
+        _, said = run(processes, *command, code=2, DATA_DIR=str(elsewhere))
+        assert f"There is no store in DATA_DIR {elsewhere}. Set DATA_DIR, or REDIS_URL" in said
+    assert not elsewhere.exists()
+    told, said = run(processes, "user", "create", "--email", "ann@example.com", "--json")
+    assert json.loads(told)["email"] == "ann@example.com"
+    assert f"Store: {processes.data_dir.resolve()}\n" in said
+    run(processes, "user", "list")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can use what is another user's")
+def test_root_makes_nothing_in_the_folder_of_another_user(
+    processes: Processes, data_dir: Path
+) -> None:
+    os.chown(data_dir, 12_345, -1)
+    _, said = run(processes, "user", "create", "--email", "ann@example.com", code=2)
+    assert "sudo -u '#12345' env DATA_DIR=" in said
+    assert not list(data_dir.iterdir())
 
 
 def test_a_restore_without_the_key_of_the_webhooks_says_so(
