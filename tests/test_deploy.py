@@ -24,6 +24,8 @@ DEPLOY = ROOT / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
 OWN = {
     "codepush_request_seconds",
+    "codepush_device_seconds",
+    "codepush_event_loop_lag_seconds",
     "codepush_report_batch_size",
     "codepush_queue_up",
     "codepush_queue_depth",

@@ -4,12 +4,13 @@
 class Answer:
     """A whole answer but for its Date; to be used by one thread."""
 
-    __slots__ = ("_date_line", "_dated", "_rest", "_status_line")
+    __slots__ = ("_date_line", "_dated", "_rest", "_status_line", "status")
 
     def __init__(self, written: bytes):
         """Keep an answer as it goes over the wire."""
         status_line, _, self._rest = written.partition(b"\r\n")
         self._status_line = status_line + b"\r\n"
+        self.status = int(status_line[9:12] or 0)
         self._date_line = self._dated = b""
 
     def dated(self, date_line: bytes) -> bytes:

@@ -7,6 +7,7 @@ when Redis has acknowledged its batch, and not before.
 
 import asyncio
 import logging
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +18,15 @@ from codepush.domain.reports import Outcome, Told
 from codepush.edge.answer import Answer
 from codepush.edge.reading import Reader, Reading
 from codepush.edge.refusals import ACCEPTED, AWAY, UNKNOWN, unavailable
+from codepush.edge.watch import time_reports
 from codepush.services.clock import Clock
-from codepush.services.reporting import REPORTS
+from codepush.services.reporting import REFUSED, REPORTS
 from codepush.services.snapshot import Snapshot
 from codepush.settings import Settings
 from codepush.store.line import Line, LineError
 from codepush.store.reports import MAX_BATCH, Address, ReportStore, counting, outcomes
 from codepush.telemetry.metrics import BATCH_SIZE
-from codepush.web.errors import why_unavailable
+from codepush.web.errors import STORE_FAILURES, why_unavailable
 
 log = logging.getLogger("codepush.edge")
 
@@ -53,6 +55,7 @@ class Reports:
         self._counting = _Counting(store)
         self._waiting: defaultdict[Address, list[_Waiting]] = defaultdict(list)
         self._count_waiting = 0
+        self._waiting_since = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_due = False
         self._reader = Reader(snapshot, settings.public_path)
@@ -68,10 +71,13 @@ class Reports:
         read = self._reader.read(path, body)
         if read is None:
             return False
+        reading, device = read
         if self._count_waiting >= _MOST_WAITING:
+            REPORTS.add(1, reading.report.happening, REFUSED)
             done(AWAY)
             return True
-        reading, device = read
+        if not self._count_waiting:
+            self._waiting_since = time.perf_counter()
         self._waiting[reading.mark.address].append((reading, device, done))
         self._count_waiting += 1
         self._begin()
@@ -93,6 +99,7 @@ class Reports:
 
     async def _work(self) -> None:
         batch, self._waiting = self._waiting, defaultdict(list)
+        began = self._waiting_since
         self._count_waiting = 0
         self._is_due = False
         steps = self._counting.steps
@@ -106,11 +113,13 @@ class Reports:
             )  # or another batch has; devices report again
             why = why_unavailable(exc, has_written=has_written)
             answers = [(done, unavailable(why)) for each in batch.values() for _, _, done in each]
+            _count_refused(batch)
         for done, answer in answers:
             try:
                 done(answer)
             except Exception:  # of one connection, must not keep all others waiting for ever
                 log.exception("a report's answer could not be written")
+        time_reports(time.perf_counter() - began)
 
     async def _commit(self, batch: _Batch) -> list[tuple[Done, Answer]]:
         """Count a batch; return what to answer."""
@@ -159,6 +168,14 @@ class Reports:
         while self._tasks:
             await asyncio.wait(self._tasks)
         self._counting.close()
+
+
+def _count_refused(batch: _Batch) -> None:
+    """Count reports that the store did not take, as Flask does."""
+    told = Counter(reading.report.happening for each in batch.values() for reading, _, _ in each)
+    for what, count in told.items():
+        REPORTS.add(count, what, REFUSED)
+    STORE_FAILURES.add(told.total())
 
 
 class _Trouble:

@@ -119,16 +119,21 @@ class EdgeProtocol(HttpToolsProtocol):
         if method == b"GET" and path in self.edge.checks.paths:
             host = self._usual_host()
             if host is not None:
+                watch = self.edge.watch
+                watch.left -= 1
+                began = 0.0 if watch.left else watch.begin()
                 answer = self.edge.checks.answer(self.url, host)
                 if answer is not None:
                     self._is_answered = True
                     self._write(answer, self.parser.should_keep_alive())
+                    if began:
+                        watch.end(began, path, self._peer(), self.headers)
                     return
         elif method == b"POST" and path in self.edge.reports.paths and self._is_small():
             self._body_bytes = 0
             self._body_since = self.clock.now
             keep_alive = self.parser.should_keep_alive()
-            self._taken = Taken(self.edge.reports, self.cycle, path, keep_alive)
+            self._taken = Taken(self.edge.reports, self.cycle, path, self.headers, keep_alive)
             self.cycle = cast(RequestResponseCycle, self._taken)
             return
         self._begin_cycle()
@@ -183,10 +188,16 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _answered(self, taken: Taken, answer: Answer) -> None:
         taken.response_complete = True
+        if self.edge is not None:
+            watch = self.edge.watch
+            watch.report(taken.began, taken.path, answer.status, self._peer(), taken.headers)
         # Closed, it may have another request in progress, which was told instead of this one.
         if not (taken.disconnected or self.transport.is_closing()):
             self._write(answer, taken.keep_alive)
             self.on_response_complete()
+
+    def _peer(self) -> str:
+        return self.client[0] if self.client else ""
 
     def _begin_cycle(self) -> None:
         if self._has_hosts():

@@ -1,5 +1,7 @@
 """A report on its way, in the place of a request of uvicorn's."""
 
+import time
+
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from codepush.edge.commit import Reports
@@ -19,9 +21,11 @@ class Taken:
     """A report on its way: what uvicorn's protocol needs to know of a request in progress."""
 
     __slots__ = (
+        "began",
         "body",
         "disconnected",
         "former",
+        "headers",
         "keep_alive",
         "message_event",
         "more_body",
@@ -36,11 +40,14 @@ class Taken:
         reports: Reports,
         former: RequestResponseCycle | None,
         path: bytes,
+        headers: list[tuple[bytes, bytes]],
         keep_alive: bool,
     ):
+        self.began = time.perf_counter()
         self.reports = reports
         self.former = former
         self.path = path
+        self.headers = headers
         self.keep_alive = keep_alive
         self.body = bytearray()
         self.more_body = True

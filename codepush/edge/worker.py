@@ -6,6 +6,8 @@ import logging
 import socket
 import ssl
 import sys
+import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,11 @@ from codepush.edge.clock import CoarseClock
 from codepush.edge.fast import edge_of
 from codepush.edge.protocol import EdgeProtocol
 from codepush.edge.tls import server_context
+from codepush.telemetry.metrics import gauge
 
 _TICK_S = 0.5
+_TICKS_KEPT = 8
+"""Of which the worst lateness is told: Prometheus is told every two seconds."""
 _FORGET_TICKS = 120
 """A minute: download URLs that are signed may not be told for ever."""
 _SWITCH_S = 0.001
@@ -74,6 +79,12 @@ class _Server(uvicorn.Server):
         self._clock = clock
         self._bridge: Bridge = config.app  # type: ignore[assignment] # set by the worker
         self._tender: asyncio.Task[None] | None = None
+        self._late_s = deque([0.0], maxlen=_TICKS_KEPT)
+        gauge(
+            "event_loop_lag_seconds",
+            "By how much the event loop was late, at worst in the last seconds and processes.",
+            lambda: max(self._late_s),
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -92,7 +103,9 @@ class _Server(uvicorn.Server):
     async def _tend(self) -> None:
         ticks = 0
         while True:
+            due = time.monotonic() + _TICK_S
             await asyncio.sleep(_TICK_S)
+            self._late_s.append(max(0.0, time.monotonic() - due))
             ticks += 1
             self._clock.wind()
             for connection in list(self.server_state.connections):

@@ -4,12 +4,15 @@ from codepush.domain.reports import Outcome, Report
 from codepush.services.acquisition import unknown_key
 from codepush.services.clock import Clock
 from codepush.services.snapshot import Snapshot
+from codepush.store.connection import STORE_ERRORS
 from codepush.store.stores import Stores
 from codepush.telemetry.counters import Counter
 
 REPORTS = Counter(
     "reports_total", "Reports of devices, by what happened and how it counted.", ("what", "outcome")
 )
+REFUSED = "refused"
+"""In place of an outcome: the store did not take the report, and the device was told so."""
 
 
 class Reporting:
@@ -36,8 +39,13 @@ class Reporting:
         if prepared is None:
             raise unknown_key()
         now_ms = self._clock()
-        outcome = self._stores.reports.count(prepared.mark.address, (report, device), now_ms=now_ms)
-        REPORTS.add(1, report.happening.name.lower(), outcome.name.lower())
+        address = prepared.mark.address
+        try:
+            outcome = self._stores.reports.count(address, (report, device), now_ms=now_ms)
+        except STORE_ERRORS:
+            REPORTS.add(1, report.happening, REFUSED)
+            raise
+        REPORTS.add(1, report.happening, outcome.name.lower())
         if outcome is Outcome.UNKNOWN_DEPLOYMENT:
             raise unknown_key()
         left = report.leaves(device, outcome)

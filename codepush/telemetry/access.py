@@ -17,7 +17,11 @@ _PERIOD_S = 0.2
 
 
 class AccessLog:
-    """Writes a line for each request, for one in some, or for none."""
+    """Writes a line for each request, for one in some, or for none.
+
+    Attributes:
+        every: Requests of which one gets a line; 0 for none.
+    """
 
     def __init__(self, mode: str, one_in: int):
         """Begin.
@@ -27,19 +31,19 @@ class AccessLog:
                 with a status of 500 or more.
             one_in: Used where the mode is ``sampled``.
         """
-        self._every = {"off": 0, "sampled": one_in, "all": 1}[mode]
+        self.every = {"off": 0, "sampled": one_in, "all": 1}[mode]
         self._count = count()
         self._log = structlog.get_logger("codepush.access").bind()
         self._waiting: deque[dict[str, object]] = deque()
         self._stopped = threading.Event()
-        if self._every:
+        if self.every:
             threading.Thread(target=self._run, name="access log", daemon=True).start()
 
     def wants(self, status: int) -> bool:
         """Tell whether a request that was answered with ``status`` gets a line."""
-        if not self._every:
+        if not self.every:
             return False
-        return next(self._count) % self._every == 0 or status >= 500
+        return next(self._count) % self.every == 0 or status >= 500
 
     def write(self, **line: object) -> None:
         """Have a line written soon."""

@@ -31,6 +31,13 @@ REQUEST_SECONDS = prometheus.Histogram(
     buckets=_SECONDS,
     registry=_OWN,
 )
+DEVICE_SECONDS = prometheus.Histogram(
+    f"{PREFIX}device_seconds",
+    "How long the event loop took for devices: for one check in 64, for each batch of reports.",
+    ("what",),
+    buckets=(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, *_SECONDS),
+    registry=_OWN,
+)
 BATCH_SIZE = prometheus.Histogram(
     f"{PREFIX}report_batch_size",
     "Reports that were written to the store together.",

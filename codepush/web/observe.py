@@ -26,7 +26,7 @@ class Observer:
 
     def __init__(self, settings: Settings):
         """Log and trace as ``settings`` say."""
-        self._access = AccessLog(settings.access_log, settings.access_log_rate)
+        self.access = AccessLog(settings.access_log, settings.access_log_rate)
         self._tracer = Tracer(settings.otel_exporter_otlp_endpoint)
 
     def install(self, app: Flask) -> None:
@@ -37,7 +37,7 @@ class Observer:
 
     def stop(self) -> None:
         """Write and send what waits."""
-        self._access.stop()
+        self.access.stop()
         self._tracer.flush()
 
     def _begin(self) -> None:
@@ -57,8 +57,8 @@ class Observer:
         if request.blueprint != "device":  # the event loop answers them alike, without ids
             response.headers[REQUEST_ID] = g.request_id
         REQUEST_SECONDS.labels(method(), route(), f"{status // 100}xx").observe(seconds)
-        if self._access.wants(status):
-            self._access.write(
+        if self.access.wants(status):
+            self.access.write(
                 method=method(),
                 route=route(),
                 status=status,

@@ -17,9 +17,10 @@ from codepush.edge.answer import Answer
 from codepush.edge.commit import Reports
 from codepush.edge.refusals import ACCEPTED, AWAY, unavailable
 from codepush.services.container import Services
+from codepush.services.reporting import REPORTS
 from codepush.settings import Settings
 from codepush.store.reports import ReportStore
-from codepush.web.errors import STORE_FULL
+from codepush.web.errors import STORE_FAILURES, STORE_FULL
 from tests.api_client import Account, ApiClient, bundle
 from tests.redis_servers import RedisServer
 
@@ -112,6 +113,8 @@ def test_a_store_that_is_away_is_waited_for_once_by_a_batch(
 
     monkeypatch.setattr(ReportStore, "count_many", away)
     answers: list[Answer] = []
+    refused = ("runs", "refused")
+    before, failed = REPORTS.values().get(refused, 0), STORE_FAILURES.value
 
     def take(reports: Reports) -> None:
         for key in keys:
@@ -120,6 +123,8 @@ def test_a_store_that_is_away_is_waited_for_once_by_a_batch(
     run(services, settings, take)
     assert answers == [AWAY] * 20
     assert len(tries) <= 4, "one for each thread"
+    assert REPORTS.values()[refused] - before == 20, "an alert can see them"
+    assert STORE_FAILURES.value - failed == 20
 
 
 def test_a_full_store_is_told_to_all_who_report_alike(settings: Settings, tmp_path: Path) -> None:

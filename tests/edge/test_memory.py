@@ -17,6 +17,7 @@ from codepush.edge.taken import Taken
 from codepush.services.container import Services
 from codepush.services.snapshot import Prepared
 from codepush.settings import Settings
+from codepush.telemetry.access import AccessLog
 from tests.api_client import ApiClient, bundle
 
 CHECK = b"/v0.1/public/codepush/update_check"
@@ -49,7 +50,7 @@ def test_answers_that_hold_no_more_keep_no_history(
     """A soak found web processes that grew with every release, for up to a minute."""
     api.add_app()
     key = DeploymentKey(api.key())
-    edge = Edge(services, settings)
+    edge = Edge(services, settings, AccessLog("off", 1))
     for number in range(HISTORIES):
         api.release(bundle(f"{number}"))
         assert services.snapshot.get(key)
@@ -70,7 +71,7 @@ def test_a_connection_keeps_none_of_the_reports_it_brought(
     head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (REPORT, len(body))
 
     async def send_all() -> int:
-        edge = Edge(services, settings)
+        edge = Edge(services, settings, AccessLog("off", 1))
         bridge = Bridge(app, 1, CoarseClock(), edge)
         config = uvicorn.Config(bridge, interface="asgi3", proxy_headers=False, log_config=None)
         config.load()
