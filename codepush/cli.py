@@ -16,7 +16,7 @@ from codepush.commands.users import token, user
 from codepush.domain.errors import CodePushError
 from codepush.server.errors import ServerError
 from codepush.settings import SettingsError
-from codepush.store.connection import STORE_ERRORS
+from codepush.store.connection import STORE_ERRORS, cause
 
 _INTERRUPTED, _UNREAD, _MISTAKE = 130, 141, 70
 """Exit codes, as shells and sysexits.h have them."""
@@ -57,7 +57,7 @@ def main() -> None:
         click.echo(f"codepush: {exc}", err=True)
         sys.exit(2)
     except STORE_ERRORS as exc:
-        click.echo(f"codepush: the store failed ({exc}); nothing more was done.", err=True)
+        click.echo(f"codepush: the store failed ({cause(exc)}); nothing more was done.", err=True)
         sys.exit(2)
     except BrokenPipeError:  # whoever reads what is printed has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

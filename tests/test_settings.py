@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -187,3 +188,35 @@ def test_certificates_go_unchecked_only_by_choice() -> None:
     # A child gets what its parent made of it; and a URL may say more itself.
     for said in (off.queue_url, f"{url}?ssl_cert_reqs=required"):
         assert load_settings({"REDIS_URL": said, "REDIS_TLS_VERIFY": "0"}).redis_url == said
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "QUEUE_URL", "QUOTA_REDIS_URL"])
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("redis://:secret@host?foo=bar", "its option foo is unknown; there are "),
+        (
+            "redis://host?socket_timeout=abc",
+            "the value of its option socket_timeout cannot be used",
+        ),
+        (
+            "redis://host?ssl_ca_certs=/ca.pem",
+            "ssl_ca_certs needs TLS, which is rediss in place of",
+        ),
+        (
+            "rediss://host?ssl_cert_reqs=some",
+            "the value of its option ssl_cert_reqs cannot be used",
+        ),
+        ("redis://host?sec%20ret=1", "its option (of an odd name) is unknown"),
+        ("redis+sentinel://host/main?sentinel_name=secret", "its option sentinel_name is unknown"),
+        ("redis://:secret@host/abc", "its path is not the number of a database"),
+        ("unix:///run/s?db=one", "the value of its option db cannot be used"),
+    ],
+)
+def test_an_option_of_a_store_url_that_nobody_understands_is_named(
+    name: str, url: str, reason: str
+) -> None:
+    with pytest.raises(SettingsError, match=re.escape(reason)) as refused:
+        load_settings({name: url})
+    assert str(refused.value).startswith(f"{name} is not a Redis URL (")
+    assert not re.search("sec.?ret", str(refused.value))

@@ -19,6 +19,25 @@ SCHEMES = (
 _DEFAULT_PORTS = {"cluster": 6379, "sentinel": 26379}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _OF_SENTINELS = ("sentinel_username", "sentinel_password")
+_WORDS = re.compile(r".+", re.DOTALL)
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_SWITCH = re.compile(r"(?i)0|1|f|t|n|y|false|true|no|yes")
+_OPTIONS = {
+    **dict.fromkeys(("username", "password", "client_name"), _WORDS),
+    **dict.fromkeys(("db", "max_connections", "health_check_interval"), _NUMBER),
+    **dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SECONDS),
+    "protocol": re.compile("2|3"),
+    "socket_keepalive": _SWITCH,
+}
+_OPTIONS_OF_TLS = {
+    **dict.fromkeys(("ssl_ca_certs", "ssl_ca_path", "ssl_ca_data", "ssl_ciphers"), _WORDS),
+    **dict.fromkeys(("ssl_certfile", "ssl_keyfile", "ssl_password"), _WORDS),
+    "ssl_cert_reqs": re.compile("none|optional|required"),
+    "ssl_check_hostname": _SWITCH,
+    "ssl_min_version": _NUMBER,
+}
+"""What may follow the ``?``, and how its values look. Of redis-py's, those that a URL can spell."""
 
 
 class Topology(StrEnum):
@@ -68,7 +87,10 @@ def parse_store_url(url: str) -> StoreUrl:
     if parts.scheme not in SCHEMES:
         raise ValueError("its scheme is unknown")
     base, _, kind = parts.scheme.partition("+")
+    _check_options(parts.query, uses_tls=base == "rediss", has_sentinels=kind == "sentinel")
     if not kind:
+        if base != "unix" and not re.fullmatch(r"/?[0-9]{0,9}", parts.path):
+            raise ValueError("its path is not the number of a database")
         if not (parts.path if base == "unix" else parts.hostname):
             raise ValueError("it names no server")
         # redis-py knows schemes in lower case only.
@@ -116,6 +138,21 @@ def _host(place: str, default_port: int) -> tuple[str, int]:
     if not 0 < port < 65_536:
         raise ValueError("its port is not between 1 and 65535")
     return found[1].strip("[]"), port
+
+
+def _check_options(query: str, *, uses_tls: bool, has_sentinels: bool) -> None:
+    """Raise ``ValueError`` for the first option that nobody would understand."""
+    of_sentinels = dict.fromkeys(_OF_SENTINELS if has_sentinels else (), _WORDS)
+    known = {**_OPTIONS, **of_sentinels, **(_OPTIONS_OF_TLS if uses_tls else {})}
+    for name, values in parse_qs(query, keep_blank_values=True).items():
+        # A name is repeated only if it looks like one: it may be a part of a password.
+        shown = name if re.fullmatch("[a-z_]{1,40}", name) else "(of an odd name)"
+        if name in _OPTIONS_OF_TLS and not uses_tls:
+            raise ValueError(f"its option {shown} needs TLS, which is rediss in place of redis")
+        if name not in known:
+            raise ValueError(f"its option {shown} is unknown; there are {', '.join(sorted(known))}")
+        if not all(known[name].fullmatch(value) for value in values):
+            raise ValueError(f"the value of its option {shown} cannot be used")
 
 
 def _with_query(url: str, query: dict[str, str]) -> str:

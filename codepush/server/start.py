@@ -11,7 +11,7 @@ from codepush.server import metrics
 from codepush.server.errors import ServerError
 from codepush.settings import Settings
 from codepush.store import layout
-from codepush.store.connection import STORE_ERRORS, StoreClient, connect, connect_queue
+from codepush.store.connection import STORE_ERRORS, StoreClient, cause, connect, connect_queue
 
 log = logging.getLogger("codepush.server")
 
@@ -115,7 +115,7 @@ def check_reachable(client: StoreClient, name: str = "REDIS_URL") -> None:
     except STORE_ERRORS as exc:
         advice = _TRUST if "CERTIFICATE_VERIFY_FAILED" in str(exc) else _LOOK
         raise ServerError(
-            f"The store of {name} does not answer ({exc}). {advice.format(name=name)}"
+            f"The store of {name} does not answer ({cause(exc)}). {advice.format(name=name)}"
         ) from exc
 
 
@@ -138,7 +138,9 @@ def check_layout(client: StoreClient) -> None:
     try:
         sentence = _LAYOUTS.get(layout.look(client))
     except STORE_ERRORS as exc:
-        raise ServerError(f"The store of REDIS_URL cannot be used ({exc}).") from exc
+        raise ServerError(
+            f"The store of REDIS_URL cannot be used: {cause(exc)}. Check REDIS_URL."
+        ) from exc
     if sentence:
         raise ServerError(sentence)
 

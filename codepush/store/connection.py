@@ -9,7 +9,7 @@ from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.connection import SSLConnection, parse_url
 from redis.exceptions import AskError, ClusterError, TryAgainError
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
+from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from codepush.domain.store_urls import StoreUrl, Topology, parse_store_url
 from codepush.store.cluster import PASSING, ClusterClient
@@ -42,6 +42,15 @@ def is_full(exc: BaseException | None) -> bool:
     The command or script that raised it did nothing; what came before it is ``written``.
     """
     return isinstance(exc, redis.OutOfMemoryError)
+
+
+def cause(exc: Exception) -> str:
+    """Return why Redis failed, for operators; redis-py's own words where they can be read."""
+    if isinstance(exc, AskError):  # and MovedError, which is one
+        return "it is a node of a cluster, whose URL begins with redis+cluster:// (rediss for TLS)"
+    if isinstance(exc, MasterNotFoundError):  # its text is all of the client
+        return "no sentinel answered, or none knows a master by the URL's SERVICE"
+    return str(exc)
 
 
 _RETRIES = 8

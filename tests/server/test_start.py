@@ -11,7 +11,7 @@ import pytest
 from codepush.server.embedded import SERVE, EmbeddedStore
 from codepush.store import keys, layout
 from codepush.store.connection import connect
-from tests.redis_servers import free_ports
+from tests.redis_servers import Cluster, free_ports
 from tests.server.processes import ROOT, Processes
 
 STARTS: dict[str, list[str]] = {
@@ -59,6 +59,21 @@ def test_so_do_a_cluster_and_sentinels(refusal: Callable[..., str], scheme: str)
     url = f"{scheme}://127.0.0.1:{port}" + ("/main" if "sentinel" in scheme else "")
     said = refusal(STARTS["worker"], REDIS_URL=url, QUEUE_URL="redis://127.0.0.1:1")
     assert "The store of REDIS_URL does not answer" in said
+    assert "<" not in said, "what Python calls a client helps nobody"
+
+
+def test_a_node_of_a_cluster_by_the_url_of_a_server_ends_the_start(
+    refusal: Callable[..., str], tmp_path: Path
+) -> None:
+    cluster = Cluster(tmp_path)
+    try:
+        slot = cluster.start().masters[0].ask("CLUSTER", "KEYSLOT", keys.LAYOUT)
+        other = cluster.masters[0 if int(str(slot)) > 10_922 else 2]
+        said = refusal(COMMANDS["user"], REDIS_URL=other.url)
+        assert "REDIS_URL cannot be used: it is a node of a cluster" in said
+        assert "redis+cluster://" in said
+    finally:
+        cluster.kill()
 
 
 def test_a_queue_that_does_not_answer_ends_the_start(
