@@ -141,6 +141,8 @@ def check_layout(client: StoreClient) -> None:
         raise ServerError(
             f"The store of REDIS_URL cannot be used: {cause(exc)}. Check REDIS_URL."
         ) from exc
+    except CodePushError as exc:
+        raise ServerError(exc.message) from exc
     if sentence:
         raise ServerError(sentence)
 

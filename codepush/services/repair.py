@@ -42,11 +42,13 @@ class Repair:
     def _undone(self) -> Iterator[tuple[AppId, DeploymentId, str]]:
         for app in every_app(self._stores):
             binaries = self._stores.binaries.list_of(app.id)
+            known = self._stores.packages.known(app.id)
             for deployment_id in app.deployments.values():
                 try:
                     history = self._stores.releases.history(app.id, deployment_id)
                 except NotFoundError:
                     continue
                 for release in reversed(history.releases):  # devices get the newest first
-                    if release.served is None or missing_bases(binaries, history, release):
+                    is_known = release.served is not None and release.blob_key in known
+                    if not is_known or missing_bases(binaries, history, release):
                         yield app.id, deployment_id, release.label

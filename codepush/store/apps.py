@@ -105,7 +105,7 @@ class AppStore:
                 batch, replies, replies, replies, strict=True
             ):
                 if record:
-                    found[app_id] = _decode(app_id, record, holders, deployments)
+                    found[app_id] = decode_app(app_id, record, holders, deployments)
         return found
 
     def find(self, organization_id: OrganizationId, name: str) -> App | None:
@@ -248,9 +248,10 @@ def _counted(fields: Mapping[str, str]) -> list[str | int]:
     return [len(flat), *flat]
 
 
-def _decode(
+def decode_app(
     app_id: AppId, record: dict[str, str], holders: dict[str, str], deployments: dict[str, str]
 ) -> App:
+    """Return the app in its stored record and hashes."""
     return App(
         id=app_id,
         organization_id=OrganizationId(record["organization_id"]),

@@ -26,7 +26,7 @@ _TO_COME_MS = 3_600_000
 _DISORDER_MS = 3_600_000
 """How much later the time of an entry may be than that of one behind it: clocks of several
 machines, and requests that took long."""
-_OWN = "own"
+OWN = "own"
 """Name of the cursor into the organization's own log."""
 
 
@@ -85,7 +85,7 @@ class AuditStore:
         index = keys.organization_logs(organization_id)
         gone = self._gone(self._client.zrangebyscore(index, "-inf", now_ms - _TO_COME_MS))
         logs = {text: keys.app_log(AppId(text)) for text in self._client.zrange(index, 0, -1)}
-        logs[_OWN] = keys.organization_log(organization_id)
+        logs[OWN] = keys.organization_log(organization_id)
         read: set[str] = set()
         while names := self._fold_some(organization_id, logs):
             read |= names

@@ -54,13 +54,13 @@ class BinaryStore:
     def list_of(self, app_id: AppId) -> list[Binary]:
         """Return an app's binaries, oldest first."""
         held = self._client.hgetall(keys.binaries(app_id))
-        found = [_decode(PackageHash(each), text) for each, text in held.items()]
+        found = [decode_binary(PackageHash(each), text) for each, text in held.items()]
         return sorted(found, key=lambda each: (each.added_at_ms, each.package_hash))
 
     def get(self, app_id: AppId, package_hash: PackageHash) -> Binary | None:
         """Return the binary with this package in it."""
         text = self._client.hget(keys.binaries(app_id), package_hash)
-        return _decode(package_hash, text) if text else None
+        return decode_binary(package_hash, text) if text else None
 
     def delete(self, app_id: AppId, package_hash: PackageHash, *, event: Event) -> bool:
         """Forget a binary, logged in the same step; tells whether it was there."""
@@ -80,7 +80,8 @@ class BinaryStore:
         return int(self._scripts.run("change_binary", touched, arguments))
 
 
-def _decode(package_hash: PackageHash, text: str) -> Binary:
+def decode_binary(package_hash: PackageHash, text: str) -> Binary:
+    """Return the binary stored under a package hash."""
     record = orjson.loads(text)
     return Binary(
         package_hash=package_hash,

@@ -50,7 +50,7 @@ class DeliveryLog:
         for each, record in records.items():
             text = texts.get(record.get("notice", ""))
             if text:
-                found[each] = _decode(webhook_id, each, record, text)
+                found[each] = decode_delivery(webhook_id, each, record, text)
         return found
 
     def get(
@@ -142,15 +142,23 @@ def encode_notice(notice: Notice) -> tuple[str, str]:
     return text, hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def decode_notice(text: str) -> Notice:
+    """Return the notice that ``encode_notice`` made a text of."""
+    record = orjson.loads(text)
+    return Notice(
+        WebhookEvent(record["event"]), record["body"], record["app_id"], record["deployment"]
+    )
+
+
 def id_in(member: str) -> DeliveryId:
     """Return the id in a member of a queue or log."""
     return DeliveryId(member.partition("~")[2])
 
 
-def _decode(
+def decode_delivery(
     webhook_id: WebhookId, delivery_id: DeliveryId, record: Mapping[str, Any], text: str
 ) -> Delivery:
-    notice = orjson.loads(text)
+    """Return the delivery in a stored record, given the text of its notice."""
     total = int(record["attempts"])
     attempts = [
         Attempt(**orjson.loads(record[f"attempt:{number}"]))
@@ -165,12 +173,7 @@ def _decode(
         id=delivery_id,
         webhook_id=webhook_id,
         sequence=int(record["sequence"]),
-        notice=Notice(
-            WebhookEvent(notice["event"]),
-            notice["body"],
-            notice["app_id"],
-            notice["deployment"],
-        ),
+        notice=decode_notice(text),
         created_at_ms=int(record["created_at_ms"]),
         status=Status(record["status"]),
         stage=int(record["stage"]),

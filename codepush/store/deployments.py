@@ -95,7 +95,7 @@ class DeploymentStore:
         newest = pipe.execute() if ids else []
         for deployment_id, record, release in zip(ids, records, newest, strict=True):
             if record:
-                found.append(_decode(app.id, deployment_id, record, release))
+                found.append(decode_deployment(app.id, deployment_id, record, release))
         return sorted(found, key=lambda deployment: deployment.name)
 
     def get(self, app: App, name: str) -> Deployment:
@@ -111,7 +111,7 @@ class DeploymentStore:
                 release = self._client.hget(
                     keys.releases(app.id, deployment_id), record["latest"] or "0"
                 )
-                return _decode(app.id, deployment_id, record, release)
+                return decode_deployment(app.id, deployment_id, record, release)
         raise absent(name)
 
     def rename(self, app: App, deployment: Deployment, name: str, *, event: Event) -> None:
@@ -177,9 +177,10 @@ def _split(holder: str) -> tuple[AppId, DeploymentId]:
     return AppId(app_id), DeploymentId(deployment_id)
 
 
-def _decode(
+def decode_deployment(
     app_id: AppId, deployment_id: DeploymentId, record: dict[str, str], release: str | None
 ) -> Deployment:
+    """Return the deployment in a stored record, with its newest release as stored."""
     return Deployment(
         id=deployment_id,
         app_id=app_id,

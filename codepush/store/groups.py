@@ -107,7 +107,7 @@ class GroupReader:
         held = keys.deployments(AppId(tag.partition(":")[2]))
         for row in reply:
             place = row[0] - 1
-            if names[place] == held:
+            if names[place] == held and row[1] == "hash":
                 ids = self._client.hvals(copies[place]) if copies else row[3][1::2]
                 known = set(names)
                 all_keys = keys.group(tag, [DeploymentId(each) for each in ids])

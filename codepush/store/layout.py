@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 
+from codepush.domain.errors import ConflictError
 from codepush.store import keys
 from codepush.store.connection import StoreClient
 from codepush.store.scanning import every_key
@@ -48,9 +49,21 @@ def look(client: StoreClient, version: int = VERSION) -> State:
 
 
 def version_of(client: StoreClient) -> int | None:
-    """Return the version of the data; None where there is none, as in an empty store."""
+    """Return the version of the data; None where there is none, as in an empty store.
+
+    Raises:
+        ConflictError: It is no number.
+    """
     held = client.hget(keys.LAYOUT, _VERSION)
-    return int(held) if held is not None else None
+    if held is None:
+        return None
+    try:
+        return int(held)
+    except ValueError as exc:
+        raise ConflictError(
+            f"The store does not say which layout its data has: version in {keys.LAYOUT} is"
+            f" {held!r} and no number. Set it to what it was; this server has {VERSION}."
+        ) from exc
 
 
 def restoring(client: StoreClient) -> str | None:

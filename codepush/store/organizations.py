@@ -77,14 +77,7 @@ class OrganizationStore:
         record = self._client.hgetall(keys.organization(organization_id))
         if not record:
             return None
-        return Organization(
-            id=organization_id,
-            name=record["name"],
-            is_personal=record["is_personal"] == "1",
-            created_at_ms=int(record["created_at_ms"]),
-            version=int(record.get("version", 0)),
-            quota_per_hour=_quota(record.get(_QUOTA)),
-        )
+        return decode_organization(organization_id, record)
 
     def find(self, name: str) -> Organization | None:
         """Return the organization of this name, whatever its case; never a personal one."""
@@ -229,7 +222,9 @@ class OrganizationStore:
             self._client.set(keys.invitation(token_hash), pointer, ex=seconds)
         organization_id = invitation.organization_id
         pipeline = self._client.pipeline(transaction=True)
-        pipeline.hset(keys.invitations(organization_id), invitation.id, _encode(invitation))
+        pipeline.hset(
+            keys.invitations(organization_id), invitation.id, _encode(invitation, token_hash)
+        )
         pipeline.xadd(keys.organization_log(organization_id), {"e": encode_event(event)})
         pipeline.execute()
 
@@ -240,12 +235,16 @@ class OrganizationStore:
             return None
         organization_id, _, invitation_id = pointer.partition("|")
         held = self._client.hget(keys.invitations(OrganizationId(organization_id)), invitation_id)
-        return _decode(OrganizationId(organization_id), invitation_id, held) if held else None
+        return (
+            decode_invitation(OrganizationId(organization_id), invitation_id, held)
+            if held
+            else None
+        )
 
     def invitations(self, organization_id: OrganizationId) -> list[Invitation]:
         """Return all open invitations, oldest first; expired ones too."""
         held = self._client.hgetall(keys.invitations(organization_id))
-        found = [_decode(organization_id, each, text) for each, text in held.items()]
+        found = [decode_invitation(organization_id, each, text) for each, text in held.items()]
         return sorted(found, key=lambda each: (each.created_at_ms, each.id))
 
     def use_invitation(self, invitation: Invitation, user_id: UserId, *, event: Event) -> None:
@@ -287,13 +286,26 @@ class OrganizationStore:
         return [OrganizationId(t) for t in self._client.smembers(keys.user_organizations(user_id))]
 
 
+def decode_organization(organization_id: OrganizationId, record: Mapping[str, str]) -> Organization:
+    """Return the organization in a stored record."""
+    return Organization(
+        id=organization_id,
+        name=record["name"],
+        is_personal=record["is_personal"] == "1",
+        created_at_ms=int(record["created_at_ms"]),
+        version=int(record.get("version", 0)),
+        quota_per_hour=_quota(record.get(_QUOTA)),
+    )
+
+
 def _quota(text: str | None) -> int | None:
     return int(text) if text is not None else None
 
 
-def _encode(invitation: Invitation) -> str:
+def _encode(invitation: Invitation, token_hash: TokenHash) -> str:
     return orjson.dumps(
         {
+            "hash": token_hash,
             "email": invitation.email,
             "role": invitation.role.value,
             "invited_by": invitation.invited_by,
@@ -303,7 +315,8 @@ def _encode(invitation: Invitation) -> str:
     ).decode()
 
 
-def _decode(organization_id: OrganizationId, invitation_id: str, text: str) -> Invitation:
+def decode_invitation(organization_id: OrganizationId, invitation_id: str, text: str) -> Invitation:
+    """Return the invitation in a field of the hash of invitations."""
     record = orjson.loads(text)
     return Invitation(
         id=invitation_id,

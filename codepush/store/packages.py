@@ -42,7 +42,7 @@ class PackageStore:
     def prepared(self, app_id: AppId, blob_key: BlobKey) -> Prepared | None:
         """Return what was made of an uploaded package."""
         text = self._client.hget(keys.packages(app_id), blob_key)
-        return _decode(text) if text else None
+        return decode_prepared(text) if text else None
 
     def note_prepared(self, app_id: AppId, blob_key: BlobKey, prepared: Prepared) -> None:
         """Note what was made of an uploaded package.
@@ -53,10 +53,15 @@ class PackageStore:
         record = [encode_download(prepared.served), prepared.listing]
         self._note(app_id, {blob_key: orjson.dumps(record).decode()})
 
+    def known(self, app_id: AppId) -> set[BlobKey]:
+        """Return the uploaded packages of an app of which something was made."""
+        held = self._client.hgetall(keys.packages(app_id))
+        return {BlobKey(field) for field in held if "|" not in field}
+
     def listings(self, app_id: AppId) -> set[BlobKey]:
         """Return the listings of all packages of an app that are known."""
         held = self._client.hgetall(keys.packages(app_id))
-        known = [_decode(text) for field, text in held.items() if "|" not in field]
+        known = [decode_prepared(text) for field, text in held.items() if "|" not in field]
         return {each.listing for each in known if each.listing}
 
     def diffs(
@@ -101,7 +106,7 @@ class PackageStore:
         others = [field for field in held if field.partition("|")[0] not in uploaded]
         if others:
             self._client.hdel(keys.packages(app_id), *others)
-        kept = [_decode(text) for field, text in held.items() if field in uploaded]
+        kept = [decode_prepared(text) for field, text in held.items() if field in uploaded]
         return {each.listing for each in kept if each.listing}
 
     def _note(self, app_id: AppId, fields: Mapping[str, str]) -> None:
@@ -115,7 +120,8 @@ def _diff_field(blob_key: BlobKey, base: PackageHash) -> str:
     return f"{blob_key}|{base}"
 
 
-def _decode(text: str) -> Prepared:
+def decode_prepared(text: str) -> Prepared:
+    """Return what a field of a blob key says."""
     (blob_key, size), listing = orjson.loads(text)
     return Prepared(
         Download(BlobKey(blob_key), size), BlobKey(listing) if listing is not None else None

@@ -53,7 +53,7 @@ class TokenStore:
         held = self._client.hget(keys.tokens(UserId(user_id)), token_id)
         if held is None or orjson.loads(held)["hash"] != token_hash:
             return None
-        return _decode(UserId(user_id), TokenId(token_id), held)
+        return decode_token(UserId(user_id), TokenId(token_id), held)
 
     def is_good(self, token: AccessToken, *, now_ms: int) -> bool:
         """Return whether a token that was found a while ago was not revoked and did not expire."""
@@ -63,7 +63,7 @@ class TokenStore:
     def list_of(self, user_id: UserId) -> list[AccessToken]:
         """Return a user's tokens, expired ones too, oldest first."""
         held = self._client.hgetall(keys.tokens(user_id))
-        tokens = [_decode(user_id, TokenId(token_id), text) for token_id, text in held.items()]
+        tokens = [decode_token(user_id, TokenId(token_id), text) for token_id, text in held.items()]
         return sorted(tokens, key=lambda token: (token.created_at_ms, token.name))
 
     def replace(self, old: AccessToken, new: AccessToken) -> None:
@@ -133,7 +133,8 @@ def _encode(token: AccessToken, token_hash: TokenHash) -> str:
     ).decode()
 
 
-def _decode(user_id: UserId, token_id: TokenId, text: str) -> AccessToken:
+def decode_token(user_id: UserId, token_id: TokenId, text: str) -> AccessToken:
+    """Return the token in a field of the hash of tokens."""
     record = orjson.loads(text)
     return AccessToken(
         id=token_id,

@@ -73,7 +73,7 @@ class UserStore:
         for user_id in wanted:
             pipe.hgetall(keys.user(user_id))
         return {
-            user_id: _decode(user_id, record)
+            user_id: decode_user(user_id, record)
             for user_id, record in zip(wanted, pipe.execute(), strict=True)
             if record
         }
@@ -130,7 +130,8 @@ class UserStore:
         return [AppId(text) for text in self._client.smembers(keys.user_apps(user_id))]
 
 
-def _decode(user_id: UserId, record: dict[str, str]) -> User:
+def decode_user(user_id: UserId, record: dict[str, str]) -> User:
+    """Return the user in a stored record."""
     return User(
         id=user_id,
         email=record["email"],

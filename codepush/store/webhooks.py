@@ -68,7 +68,7 @@ class WebhookStore:
             pipe.hgetall(keys.webhook(organization_id, each))
         records = pipe.execute()
         found = [
-            _decode(organization_id, each, record)
+            decode_webhook(organization_id, each, record)
             for each, record in zip(ids, records, strict=True)
             if record
         ]
@@ -85,7 +85,7 @@ class WebhookStore:
         record = self._client.hgetall(keys.webhook(organization_id, webhook_id))
         if not record:
             raise _gone()
-        return _decode(organization_id, webhook_id, record)
+        return decode_webhook(organization_id, webhook_id, record)
 
     def change(self, before: Webhook, after: Webhook, *, event: Event, only: str = "") -> None:
         """Write those fields of a webhook that differ, and log it.
@@ -188,9 +188,10 @@ def _encode(webhook: Webhook) -> dict[str, str]:
     }
 
 
-def _decode(
+def decode_webhook(
     organization_id: OrganizationId, webhook_id: WebhookId, record: Mapping[str, Any]
 ) -> Webhook:
+    """Return the webhook in a stored record."""
     return Webhook(
         id=webhook_id,
         organization_id=organization_id,

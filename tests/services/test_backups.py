@@ -468,7 +468,8 @@ def test_damage_to_records_is_told(full: StoreClient, storage: LocalStorage) -> 
         k for k in full.scan_iter(f"{keys.ROOT}:*:releases") if len(full.hgetall(k)) == 5
     ]
     deployment = releases.removesuffix(":releases")
-    full.hset(releases, "9", "{")
+    (others,) = set(full.scan_iter(f"{keys.ROOT}:*:releases")) - {releases}
+    full.hset(others, "9", "{")
     full.hset(deployment, "latest", "4")
     full.hset(f"{deployment}:counts", "v2|active", "41")
     full.hset(f"{keys.ROOT}:{{u:x}}:user", "name", "X")
@@ -477,10 +478,10 @@ def test_damage_to_records_is_told(full: StoreClient, storage: LocalStorage) -> 
         cast(Any, full).xadd(chain, {"e": "{}", "h": "0"}, id=f"{number}-0")
     found = "\n".join(faults(full, storage))
     for words in (
-        "has a release v9 that cannot be read",
+        f"'9' in the record {others} cannot be read",
         "takes 4 for the newest release of 'Staging'",
         "counts other active devices of 'Staging' than there are",
-        "The record cp:1:{u:x}:user cannot be read.",
+        "The record cp:1:{u:x}:user cannot be read: it lacks 'email'.",
         "The audit chain of organization x was changed at number 2.",
         "The audit chain of organization x lacks entries after number 2.",
         "The audit chain of organization x does not end where its head says.",

@@ -3,8 +3,10 @@
 ``SECRET_KEY`` is in no backup: who has one of both should not have the other.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
+from typing import Any, cast
 
 from codepush.services.vault import LockedError, Vault
 from codepush.store import keys
@@ -29,12 +31,15 @@ def is_locked(record: Mapping[str, str], vault: Vault) -> bool:
 
 
 def count_locked(client: StoreClient, vault: Vault) -> int:
-    """Return how many webhooks of a store there are that cannot be called."""
+    """Return how many webhooks of a store there are that cannot be called, of those readable."""
     locked = set()
     for key in every_key(client, f"{keys.ROOT}:{{o:*}}:w:*"):
         place = keys.place(key)
         if place and webhook_id(place.name):
+            if cast(Any, client).type(key) != "hash":
+                continue
             url, secrets = client.hmget(key, ["url", "secrets"])
-            if url and secrets and is_locked({"url": url, "secrets": secrets}, vault):
-                locked.add(key)
+            with contextlib.suppress(ValueError, TypeError):
+                if url and secrets and is_locked({"url": url, "secrets": secrets}, vault):
+                    locked.add(key)
     return len(locked)

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from codepush.services.backups.ledger import Ledger
-from codepush.services.backups.references import Need, held_in, needs_of
+from codepush.services.backups.needs import needs_of
+from codepush.services.backups.references import UNREAD, Held, Need, held_in
+from codepush.services.backups.soundness import UNREADABLE, sift
 from codepush.services.clock import Clock
 from codepush.store import keys
 from codepush.store.groups import Entry, GroupReader
@@ -100,11 +102,16 @@ class Survey:
     def _noted(self, tag: str, entries: Iterator[Entry]) -> Iterator[Entry]:
         now_ms = self._clock()
         for entry in entries:
-            try:
-                needs = list(needs_of(entry, now_ms))
-            except (KeyError, TypeError, ValueError):
-                # Nothing ever meets this need, so it is told as a fault; the entry is kept.
-                what = f"The record {entry.key} cannot be read."
-                needs = [Need(tag, entry.key, "unreadable", "", "", what)]
-            self._ledger.note(tag, needs, held_in(entry))
+            readable, wrong = sift(entry)
+            held: list[Held] = []
+            needs: list[Need] = []
+            if readable:
+                try:
+                    needs = list(needs_of(readable, now_ms))
+                    held = list(held_in(readable))
+                except UNREADABLE as exc:
+                    wrong = [*wrong, f"The record {entry.key} cannot be read: {exc}."]
+            # Nothing ever meets these, so they are told as faults; the entry is kept.
+            needs += [Need(tag, entry.key, UNREAD, "", "", what) for what in wrong]
+            self._ledger.note(tag, needs, held)
             yield entry
