@@ -44,7 +44,7 @@ class Vault:
         """
         try:
             return MultiFernet(self._fernets).decrypt(kept).decode() if self._fernets else _lock()
-        except InvalidToken:
+        except (InvalidToken, ValueError):  # the latter where it is no text that a vault wrote
             return _lock()
 
     def renewed(self, kept: str) -> str:
@@ -55,7 +55,7 @@ class Vault:
         """
         try:
             self._fernets[0].decrypt(kept)
-        except (IndexError, InvalidToken):
+        except (IndexError, InvalidToken, ValueError):
             return self.encrypt(self.decrypt(kept))
         return kept
 

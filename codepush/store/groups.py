@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import redis
 
-from codepush.domain.ids import AppId, DeploymentId
+from codepush.domain.ids import AppId, DeploymentId, is_id
 from codepush.store import keys
 from codepush.store.connection import StoreClient
 from codepush.store.scanning import StoreMovedError, every_key, whereabouts
@@ -83,12 +83,15 @@ class GroupReader:
         names = list(dict.fromkeys([*keys.group(tag), *found]))
         before: frozenset[str] = frozenset()
         for _ in range(_TRIES):
-            reply = self._scripts.run("dump_group", names, [_MOST_AT_ONCE])
+            reply = self._scripts.run("dump_group", _bytes(names), [_MOST_AT_ONCE])
             copies: list[str] = []
             if isinstance(reply, int):
                 before = whereabouts(self._client)
                 copies = [keys.copy(tag, self._backup, number) for number in range(len(names))]
-                reply = self._scripts.run("copy_group", [*names, *copies], [_COPY_S * 1_000])
+                copies = _bytes(copies)
+                reply = self._scripts.run(
+                    "copy_group", [*_bytes(names), *copies], [_COPY_S * 1_000]
+                )
             later = self._unknown(tag, names, reply, copies)
             if not later:
                 if not copies:
@@ -110,7 +113,7 @@ class GroupReader:
             if names[place] == held and row[1] == "hash":
                 ids = self._client.hvals(copies[place]) if copies else row[3][1::2]
                 known = set(names)
-                all_keys = keys.group(tag, [DeploymentId(each) for each in ids])
+                all_keys = keys.group(tag, [DeploymentId(each) for each in ids if is_id(each)])
                 return [key for key in all_keys if key not in known]
         return []
 
@@ -184,7 +187,7 @@ class GroupWriter:
 
 
 def _write(pipe: Any, entry: Entry) -> None:
-    key, items = entry.key, entry.items
+    key, items = _bytes(entry.key), entry.items
     if entry.is_first:
         pipe.delete(key)
     for start in range(0, len(items), _BATCH):

@@ -53,7 +53,8 @@ def everything(client: Any) -> dict[str, Any]:
     found = {}
     for key in client.scan_iter(match="*"):
         if keys.is_lasting(key):
-            kind = client.type(key)
+            raw = key.encode("utf-8", "surrogateescape")
+            kind = client.type(raw)
             content = {
                 "string": lambda k: client.get(k),
                 "hash": lambda k: client.hgetall(k),
@@ -64,8 +65,8 @@ def everything(client: Any) -> dict[str, Any]:
                     client.xrange(k),
                     [client.xinfo_stream(k)[f] for f in ("last-generated-id", "entries-added")],
                 ),
-            }[kind](key)
-            found[key] = (content, client.pexpiretime(key))
+            }[kind](raw)
+            found[key] = (content, client.pexpiretime(raw))
     return found
 
 
@@ -94,6 +95,7 @@ def odd_values(client: Any) -> None:
     """Every type, large and small, with what is no text and what is empty."""
     root = f"{keys.ROOT}:{{odd}}"
     client.set(f"{root}:text", b"a\xff\0\n\xc3\xa9", px=5_000_000)
+    client.set(f"{root}:".encode() + b"name\xff", "no text")
     client.rpush(f"{root}:list", *(str(n) for n in range(7)))
     client.zadd(f"{root}:zset", {"a": 1.5, "b": float("inf"), "c": 1_750_000_000_123})
     for row in range(3):

@@ -70,5 +70,8 @@ def remedy(need: Need) -> str:
     if need.field != UNREAD:
         return _MISSING.get(kind, _RESTORE)
     if kind in DERIVED:
-        return "Remove it (DEL, with redis-cli) and run codepush repair, which makes it anew."
+        return (
+            "Run codepush repair; where that does not help, remove the record (DEL, with redis-cli)"
+            " and run it again."
+        )
     return _UNREAD.get(kind, _RESTORE)

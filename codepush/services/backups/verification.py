@@ -69,11 +69,12 @@ class Verification:
         elif kind == "o":
             look = OrganizationLook(tag, self._vault)
         for entry in entries:
-            readable, wrong = sift(entry)
-            if look and wrong:
-                look.damaged(entry.key)
-            if look and readable:
-                look.entry(readable)
+            if look:
+                readable, wrong = sift(entry)
+                if wrong:
+                    look.damaged(entry.key)
+                if readable:
+                    look.entry(readable)
         if look:
             self._findings[tag] = look.finish()
         if isinstance(look, AppLook):

@@ -8,11 +8,13 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HGET', KEYS[1], ARGV[1])
 if held then
   local owner, since = string.match(held, '^(.*)|(%d+)$')
-  local age = now - since
-  if owner ~= ARGV[2] and (owner ~= ARGV[3] or age < tonumber(ARGV[4])) then
-    return {0, owner, age}
+  if owner then  -- else it was damaged by hand, and is nobody's
+    local age = now - since
+    if owner ~= ARGV[2] and (owner ~= ARGV[3] or age < tonumber(ARGV[4])) then
+      return {0, owner, age}
+    end
+    now = math.max(now, since + 1)
   end
-  now = math.max(now, since + 1)
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. '|' .. string.format('%.0f', now))
 return {1, now}
