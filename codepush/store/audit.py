@@ -28,6 +28,8 @@ _DISORDER_MS = 3_600_000
 machines, and requests that took long."""
 OWN = "own"
 """Name of the cursor into the organization's own log."""
+_ENDS = ("base", "base_hash", "seq", "hash")
+"""What the head holds beside cursors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,20 @@ class AuditStore:
             pipeline.zrem(index, app_id)
         if read or gone:
             pipeline.execute()
+        if gone:
+            self._drop_cursors(organization_id, logs)
+
+    def _drop_cursors(self, organization_id: OrganizationId, logs: Mapping[str, str]) -> None:
+        """Drop cursors into logs that are gone for good: of these nothing can be folded twice."""
+        head = keys.audit_head(organization_id)
+        others = [each for each in self._client.hgetall(head) if each not in {*logs, *_ENDS}]
+        pipeline = self._client.pipeline(transaction=False)
+        for each in others:
+            pipeline.exists(keys.app_log(AppId(each)))
+        there = pipeline.execute() if others else []
+        dead = [each for each, is_there in zip(others, there, strict=True) if not is_there]
+        if dead:
+            self._client.hdel(head, *dead)
 
     def _gone(self, noted: list[str]) -> list[AppId]:
         app_ids = [AppId(text) for text in noted]
@@ -225,9 +241,8 @@ class AuditStore:
 
     def ends(self, organization_id: OrganizationId) -> ChainEnds:
         """Return where a chain must begin and end."""
-        names = ["base", "base_hash", "seq", "hash"]
         base, base_hash, sequence, last = self._client.hmget(
-            keys.audit_head(organization_id), names
+            keys.audit_head(organization_id), list(_ENDS)
         )
         return ChainEnds(int(base or 0), base_hash or "", int(sequence or 0), last or "")
 

@@ -4,6 +4,7 @@ What a backup holds is independent of the server's version and kind: elements as
 own dumps.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -121,11 +122,16 @@ class GroupReader:
         self, names: list[str], reply: list[Any], copies: list[str], before: frozenset[str]
     ) -> Iterator[Entry]:
         try:
+            renewed_at = time.monotonic()
             for place, kind, expires_at_ms in reply:
                 name, copy = names[place - 1], copies[place - 1]
                 is_first = True
                 for items, about in self._parts(kind, copy):
-                    self._client.expire(copy, _COPY_S)
+                    # Seldom: each is a write, which may wait for a disk.
+                    if time.monotonic() - renewed_at > _COPY_S / 4:
+                        for left in copies[place - 1 :]:
+                            self._client.expire(left, _COPY_S)
+                        renewed_at = time.monotonic()
                     yield Entry(name, kind, items, _lifetime(expires_at_ms), about, is_first)
                     is_first = False
             if whereabouts(self._client) != before:

@@ -101,6 +101,23 @@ def test_the_deletion_of_an_app_is_remembered(
     assert actions(services, principal.organization_id)[-1] == "app.deleted"
 
 
+def test_cursors_into_logs_that_are_gone_do_not_stay(
+    services: Services, principal: Principal, redis: StoreClient, clock: FakeClock
+) -> None:
+    organization_id = principal.organization_id
+    head = keys.audit_head(organization_id)
+    ids = [services.apps.create(principal, f"App{number}").id for number in range(3)]
+    for number in (0, 1):
+        services.apps.delete(principal, f"App{number}")
+        entries(services, organization_id)
+        clock.advance(3_601)
+        before = actions(services, organization_id)
+        assert {*ids[number:], "own", "seq", "hash"} >= set(redis.hgetall(head)) > set(ids[number:])
+        redis.delete(keys.app_log(ids[number]))  # as after 30 days
+        assert actions(services, organization_id) == before
+    services.audit.verify(organization_id)
+
+
 def test_a_transfer_is_in_both_chains_and_each_sees_only_its_own_time(
     services: Services, principal: Principal, bob: Principal
 ) -> None:

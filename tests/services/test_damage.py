@@ -170,6 +170,7 @@ def whole(
         fields |= {"status": f"Deployment{told}", "client_unique_id": f"{device}"}
         api.report("deploy", key, **fields)
     services.audit.keep_up_all()
+    clock.advance(7_200)
     return Whole(
         connect_queue(redis_url)
         if not redis_url.startswith("redis+cluster")

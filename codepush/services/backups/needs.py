@@ -28,6 +28,8 @@ from codepush.store.groups import Entry
 _DAY_MS = 86_400_000
 _YOUNG_MS = KEPT_S * 1_000 - _DAY_MS
 """Age of a delivery at which it and what it tells are surely there; they go by themselves later."""
+_SETTLED_MS = 3_600_000
+"""A delivery made longer ago than this was there before anybody began to look."""
 _SOON_MS = 60_000
 """What expires within this time may be gone already."""
 
@@ -162,7 +164,7 @@ def _delivery_log(at: _Looked) -> Iterator[Need]:
     organization_id, webhook_id = OrganizationId(at.id), WebhookId(at.place.name.split(":")[1])
     webhook = keys.webhook(organization_id, webhook_id)
     for member, made_ms in pairs(at.entry):
-        if float(made_ms) > at.now_ms - _YOUNG_MS:
+        if at.now_ms - _YOUNG_MS < float(made_ms) < at.now_ms - _SETTLED_MS:
             delivery_id = id_in(member)
             what = f"The delivery {delivery_id} of webhook {webhook_id} is missing."
             key = keys.delivery(organization_id, webhook_id, delivery_id)
