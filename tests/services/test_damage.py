@@ -40,6 +40,7 @@ NO_KIND = {
     "TAG:copy:*": "a backup's own, for an hour",
     "quota:*": "requests of the current window",
     "rq:*": "RQ's own",
+    "h:health": "written to find out whether that works",
     "cp:{layout}": "set anew by whatever looks first; see tests/store/test_layout.py",
     "jobs:unreferenced": "begun anew by the next collection of packages, which waits from then",
     "jobs:deliver": "one more job is enqueued",

@@ -2,6 +2,9 @@
 
 import pytest
 
+from codepush.domain.errors import ConflictError
+from codepush.server.errors import ServerError
+from codepush.server.start import check_layout
 from codepush.store import keys, layout
 from codepush.store.connection import StoreClient
 from codepush.store.layout import State
@@ -47,6 +50,14 @@ def test_layout_2_has_no_days_of_devices(redis: StoreClient) -> None:
     layout.migrate(redis, lambda _: None, version=2)
     assert list(redis.scan_iter("*:seen")) == []
     assert redis.hget("cp:1:{a:app}:d:dep:devices", "device") == "v1|20000||,1,||"
+
+
+def test_a_version_that_is_no_number_is_told_in_a_sentence(redis: StoreClient) -> None:
+    redis.hset(keys.LAYOUT, "version", "abc")
+    with pytest.raises(ConflictError, match=r"version in cp:\{layout\} is 'abc' and no number"):
+        layout.look(redis)
+    with pytest.raises(ServerError, match="is 'abc' and no number"):
+        check_layout(redis)
 
 
 def test_every_version_has_its_step() -> None:
