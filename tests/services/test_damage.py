@@ -175,7 +175,9 @@ def whole(
     return Whole(
         connect_queue(redis_url)
         if not redis_url.startswith("redis+cluster")
-        else redis_package.RedisCluster.from_url(redis_url.replace("+cluster", "")),
+        else redis_package.RedisCluster.from_url(
+            redis_url.replace("+cluster", "").partition(",")[0]
+        ),
         connect(redis_url, any_bytes=True),
         services,
         LocalStorage(tmp_path / "var" / "blobs"),
