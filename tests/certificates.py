@@ -20,12 +20,13 @@ class Certificates:
     key: Path
 
     @classmethod
-    def make(cls, folder: Path) -> "Certificates":
+    def make(cls, folder: Path, *, days: float = 60) -> "Certificates":
+        """Make them, to end after some days; negative: they have ended."""
         made = cls(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
         root_key = ec.generate_private_key(ec.SECP256R1())
-        root = _certificate("authority", "authority", root_key, root_key, is_authority=True)
+        root = _certificate("authority", "authority", root_key, root_key, days=60)
         key = ec.generate_private_key(ec.SECP256R1())
-        leaf = _certificate("127.0.0.1", "authority", key, root_key, is_authority=False)
+        leaf = _certificate("127.0.0.1", "authority", key, root_key, days=days, is_authority=False)
         made.authority.write_bytes(root.public_bytes(serialization.Encoding.PEM))
         made.certificate.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
         made.key.write_bytes(
@@ -44,7 +45,8 @@ def _certificate(
     key: ec.EllipticCurvePrivateKey,
     signer: ec.EllipticCurvePrivateKey,
     *,
-    is_authority: bool,
+    days: float,
+    is_authority: bool = True,
 ) -> x509.Certificate:
     def name(text: str) -> x509.Name:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
@@ -56,8 +58,8 @@ def _certificate(
         .issuer_name(name(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=90))
+        .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
     )
     if not is_authority:

@@ -101,7 +101,8 @@ def reply(
         url_of: Gives download URLs.
         prepared: The deployment.
         is_shared: Whether every device that asks the same gets the same, so that a cache in front
-            may keep it: it has not said who it is, and no rollout is open.
+            may keep it: it has not said who it is, no rollout is open, and PUBLIC_URL is set.
+            Without that, a request with a foreign Host header would have all devices led there.
         max_age_s: How long such a cache may; 0: it must ask each time whether it is still true.
     """
     body = orjson.dumps(spell(answer, url_of))

@@ -142,7 +142,7 @@ class Checks:
         if prepared is None or origin is None:
             return None
         decision = prepared.candidates.decide(request)
-        is_shared = not is_named and decision.rolling_out is None
+        is_shared = not is_named and decision.rolling_out is None and not self._is_by_host
 
         def write(answer: UpdateAnswer | None) -> Answer:
             if answer is None:

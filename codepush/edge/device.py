@@ -44,7 +44,9 @@ def check() -> AnyResponse:
         CHECKS[str(request.url_rule)],
         package_url,
         prepared,
-        is_shared=not asked.client_unique_id and decision.rolling_out is None,
+        is_shared=not asked.client_unique_id
+        and decision.rolling_out is None
+        and bool(settings().public_url),
         max_age_s=settings().cdn_max_age_s,
     )
     response = Response(answer.body, content_type=JSON)

@@ -1,6 +1,7 @@
 """HTTPS without a proxy: what the web server shows to clients, and the least they must speak."""
 
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 
 
@@ -38,6 +39,24 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
             " its private key."
         ) from exc
     return context
+
+
+def days_left(certificate: Path) -> float:
+    """Return for how many days a certificate is still valid; negative when it has ended.
+
+    Args:
+        certificate: A file that ``server_context`` takes.
+
+    Raises:
+        CertificateError: It cannot be read.
+    """
+    from cryptography import x509  # here, because few have a certificate
+
+    try:
+        end = x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
+    except (OSError, ValueError) as exc:
+        raise CertificateError(f"TLS_CERTIFICATE ({certificate}) cannot be read: {exc}.") from exc
+    return (end - datetime.now(UTC)).total_seconds() / 86_400
 
 
 def _check_readable(name: str, path: Path, what: str) -> None:

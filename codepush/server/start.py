@@ -5,7 +5,7 @@ import logging
 
 from codepush.domain.errors import CodePushError
 from codepush.domain.storage import BlobStorage
-from codepush.edge.tls import CertificateError, server_context
+from codepush.edge.tls import CertificateError, days_left, server_context
 from codepush.plugins import how_to_install, open_cdn, open_storage
 from codepush.server import metrics
 from codepush.server.errors import ServerError
@@ -23,6 +23,7 @@ _LAYOUTS = {
     layout.State.RESTORING: "A backup is being restored into this store, or its restore was"
     " interrupted; run the same codepush restore again, and start the server when it has finished.",
 }
+_SOON_DAYS = 14.0
 _LOOK = "Check {name}, and whether that server runs and lets this machine in."
 _TRUST = (
     "No authority that this machine knows signed its certificate. Name the file of the one that did"
@@ -75,7 +76,7 @@ def check_own_start(settings: Settings, what: str) -> None:
 
 
 def check_tls(settings: Settings) -> None:
-    """Return if the web server can speak HTTPS, or need not.
+    """Return if the web server can speak HTTPS, or need not; warn of a certificate that ends.
 
     Raises:
         ServerError: The certificate or its key cannot be used.
@@ -83,8 +84,15 @@ def check_tls(settings: Settings) -> None:
     if settings.tls_certificate and settings.tls_key:
         try:
             server_context(settings.tls_certificate, settings.tls_key)
+            days = days_left(settings.tls_certificate)
         except CertificateError as exc:
             raise ServerError(str(exc)) from exc
+        if days < _SOON_DAYS:
+            log.warning(
+                "the certificate in TLS_CERTIFICATE (%s) %s; renew it, and reload the server",
+                settings.tls_certificate,
+                f"ends in {days:.0f} days" if days > 0 else "has ended: clients refuse it",
+            )
 
 
 def check_web(settings: Settings) -> None:

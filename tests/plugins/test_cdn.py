@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from codepush.app import create_app
 from codepush.domain.cdn import CdnError
+from codepush.edge.checks import Checks
 from codepush.plugins import open_cdn
 from codepush.services.container import Services
 from codepush.settings import Settings, SettingsError
@@ -115,14 +117,15 @@ def test_each_change_leaves_a_job(
     assert sum(b"codepush.jobs.cdn.purge" in (job or b"") for job in jobs) == 1
 
 
-def test_only_what_every_device_gets_may_be_kept(api: ApiClient, services: Services) -> None:
+def test_only_what_every_device_gets_may_be_kept(settings: Settings, api: ApiClient) -> None:
     api.add_app()
     api.release(bundle("1"), "1.0.0")
     key = api.key()
+    http = create_app(replace(settings, public_url="https://cp.example.com")).test_client()
 
     def headers(**query: str) -> Any:
         query |= {"deployment_key": key, "app_version": "1.0.0"}
-        return api.http.get(CHECK, query_string=query).headers
+        return http.get(CHECK, query_string=query).headers
 
     shared = headers()
     assert shared["Cache-Control"] == "public, no-cache"
@@ -132,7 +135,7 @@ def test_only_what_every_device_gets_may_be_kept(api: ApiClient, services: Servi
     assert "Surrogate-Key" not in headers(client_unique_id="d")
     api.release(bundle("2"), "1.0.0", rollout=50)
     assert headers()["Cache-Control"] == "private, no-cache"
-    again = api.http.get(
+    again = http.get(
         CHECK,
         query_string={"deployment_key": key, "app_version": "1.0.0"},
         headers={"If-None-Match": headers()["ETag"]},
@@ -144,7 +147,26 @@ def test_how_long_they_may_be_kept_is_a_setting(
     settings: Settings, redis: StoreClient, api: ApiClient
 ) -> None:
     api.add_app()
-    http = create_app(replace(settings, cdn_max_age_s=60)).test_client()
+    changed = replace(settings, cdn_max_age_s=60, public_url="https://cp.example.com")
+    http = create_app(changed).test_client()
     query = {"deployment_key": api.key(), "app_version": "1.0.0"}
     found = http.get(CHECK, query_string=query).headers["Cache-Control"]
     assert found == "public, max-age=0, s-maxage=60, stale-if-error=86400"
+
+
+def test_nobody_keeps_an_answer_with_the_host_that_somebody_asked_for(
+    settings: Settings, api: ApiClient, services: Services
+) -> None:
+    """Or one request with a foreign host would lead the devices of all to it."""
+    api.add_app()
+    api.release(bundle("1"), "1.0.0")
+    query = {"deployment_key": api.key(), "app_version": "1.0.0"}
+    foreign = {"Host": "evil.example"}
+    found = api.http.get(CHECK, query_string=query, headers=foreign)
+    assert b"http://evil.example/" in found.data
+    assert found.headers["Cache-Control"] == "private, no-cache"
+    checks = Checks(services.snapshot, services.storage, settings, lambda *_: None)
+    url = f"{CHECK}?{urlencode(query)}".encode()
+    fast = checks.answer(url, b"evil.example")
+    assert fast
+    assert b"cache-control: private, no-cache\r\n" in fast.dated(b"date: now\r\n")

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from codepush.edge.tls import CertificateError, server_context
+from codepush.server.start import check_tls
+from codepush.settings import load_settings
 from tests.api_client import bundle
 from tests.certificates import Certificates
 from tests.server.processes import Processes, wait_for
@@ -167,3 +169,16 @@ def test_each_fault_of_a_certificate_is_told(made: Certificates, tmp_path: Path)
         made.key.chmod(0)
         assert "cannot be read: Permission denied" in fault(made.certificate, made.key)
     assert fault(tmp_path / "none", made.key).startswith("TLS_CERTIFICATE (")
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [(3.7, "ends in 4 days"), (-1, "has ended: clients refuse it"), (60, "")]
+)
+def test_a_certificate_that_ends_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, days: float, words: str
+) -> None:
+    made = Certificates.make(tmp_path, days=days)
+    check_tls(load_settings(settings_of(made)))
+    warned = [record.getMessage() for record in caplog.records]
+    assert bool(warned) == bool(words)
+    assert all(words in each and "reload the server" in each for each in warned)
