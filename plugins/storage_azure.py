@@ -208,9 +208,9 @@ class AzureStorage:
         That needs the permission to write, but leaves nothing to be seen, listed or versioned.
         """
         probe = self._container.get_blob_client(_PROBE)
-        self._write(lambda: probe.stage_block(_block_id(0, b"?"), b"?", **_QUICK))
+        self._write(lambda: probe.stage_block(_block_id(0, b"?"), b"?", **_QUICK), which="Packages")
         if not self._place.cdn:
-            with _failures("signed for download"):
+            with _failures("signed for download", which="Packages"):
                 self._signer.prepare()
 
     def _blob(self, key: BlobKey) -> BlobClient:
@@ -222,15 +222,15 @@ class AzureStorage:
         self._write(lambda: blob.stage_block(name, block))
         return BlobBlock(name)
 
-    def _write(self, write: Callable[[], _Result]) -> _Result:
+    def _write(self, write: Callable[[], _Result], which: str = "The package") -> _Result:
         """Write; and if there is no container, make it and write again."""
         try:
-            with _failures("stored"):
+            with _failures("stored", which=which):
                 return write()
         except StorageError as exc:
             if getattr(exc.__cause__, "error_code", "") != "ContainerNotFound":
                 raise
-        with _failures("stored"):
+        with _failures("stored", which=which):
             with contextlib.suppress(ResourceExistsError):
                 self._container.create_container(**_QUICK)
             return write()
@@ -275,14 +275,16 @@ def _block_id(number: int, block: bytes) -> str:
 
 
 @contextlib.contextmanager
-def _failures(what: str, *, may_be_absent: bool = False) -> Iterator[None]:
+def _failures(
+    what: str, *, which: str = "The package", may_be_absent: bool = False
+) -> Iterator[None]:
     """Turn the SDK's errors into ours, without what they say: that may hold addresses."""
     try:
         yield
     except AzureError as exc:
         if may_be_absent and isinstance(exc, ResourceNotFoundError):
             raise NotFoundError("There is no such package.") from exc
-        raise StorageError(f"The package could not be {what}, because {_why(exc)}.") from exc
+        raise StorageError(f"{which} could not be {what}, because {_why(exc)}.") from exc
 
 
 def _why(exc: AzureError) -> str:

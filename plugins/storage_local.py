@@ -185,7 +185,7 @@ class LocalStorage:
             finally:
                 probe.unlink(missing_ok=True)
         except OSError as exc:
-            raise _failed("stored", exc) from exc
+            raise _failed("stored", exc, which="Packages") from exc
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
@@ -220,8 +220,8 @@ def _raise_unless_gone(exc: OSError) -> None:
         raise exc
 
 
-def _failed(what: str, exc: OSError) -> StorageError:
+def _failed(what: str, exc: OSError, *, which: str = "The package") -> StorageError:
     return StorageError(
-        f"The package could not be {what}, because the server's disk refused:"
+        f"{which} could not be {what}, because the server's disk refused:"
         f" {exc.strerror or 'unknown error'}. Please tell the operator of the server."
     )

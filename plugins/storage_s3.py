@@ -193,7 +193,7 @@ class S3Storage:
         That needs the permission to write, but leaves nothing to be seen, listed or versioned.
         """
         address = {"Bucket": self._bucket.name, "Key": f"{self._bucket.prefix}{_PROBE}"}
-        with _failures("stored"):
+        with _failures("stored", which="Packages"):
             upload = self._quick.create_multipart_upload(**address)
             self._quick.abort_multipart_upload(**address, UploadId=upload["UploadId"])
 
@@ -312,14 +312,16 @@ def _modified_at_ms(found: Mapping[str, Any]) -> int:
 
 
 @contextlib.contextmanager
-def _failures(what: str, *, may_be_absent: bool = False) -> Iterator[None]:
+def _failures(
+    what: str, *, which: str = "The package", may_be_absent: bool = False
+) -> Iterator[None]:
     """Turn the SDK's errors into ours, without what they say: that may hold addresses."""
     try:
         yield
     except (BotoCoreError, ClientError) as exc:
         if may_be_absent and _status(exc) == 404 and _code(exc) != "NoSuchBucket":
             raise NotFoundError("There is no such package.") from exc
-        raise StorageError(f"The package could not be {what}, because {_why(exc)}.") from exc
+        raise StorageError(f"{which} could not be {what}, because {_why(exc)}.") from exc
 
 
 def _why(exc: BotoCoreError | ClientError) -> str:

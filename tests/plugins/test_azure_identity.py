@@ -117,7 +117,7 @@ def test_a_machine_without_an_identity_is_a_storage_error() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("The package could not be ")
+    assert done.stdout.startswith("Packages could not be ")
 
 
 class FakeService:

@@ -90,7 +90,7 @@ def test_a_storage_that_cannot_be_written_ends_the_start(
     file = tmp_path / "file"
     file.write_text("in the way")
     said = refusal(STARTS[name], REDIS_URL=queue_url, STORAGE_URL=f"local://{file}/blobs")
-    assert "The storage of STORAGE_URL cannot be used" in said
+    assert "The storage of STORAGE_URL cannot be used: Packages could not be stored" in said
     assert "Not a directory" in said
 
 
