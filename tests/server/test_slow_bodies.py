@@ -275,3 +275,28 @@ def test_clients_that_do_not_take_a_download_stop_nobody(server: RealServer) -> 
             status, headers, content = client.answer()
         assert status == 200
         assert len(content) == int(headers["content-length"]) > 8_000_000
+
+
+def test_a_stop_waits_for_an_upload_on_its_way(processes: Processes) -> None:
+    server = RealServer(processes, WEB_CONCURRENCY="1")
+    server.add_app("App")
+    body = form(package())
+    with Client(server, 20) as client:
+        client.send(head_of(RELEASE, len(body), bearer(server), "Expect: 100-continue"))
+        assert client.reader.readline() == b"HTTP/1.1 100 Continue\r\n"
+        assert client.reader.readline() == b"\r\n"
+        client.send(body[:150_000])
+        server.process.terminate()
+        wait_for(lambda: not is_listening(server), "no more connections are taken")
+        client.send(body[150_000:])
+        status, headers, _ = client.answer()
+    assert (status, headers["connection"]) == (201, "close")
+    assert server.process.wait(30) == 0
+
+
+def is_listening(server: RealServer) -> bool:
+    try:
+        with Client(server):
+            return True
+    except OSError:
+        return False
