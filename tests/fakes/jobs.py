@@ -20,3 +20,15 @@ def slow_note(text: str, seconds: float) -> None:
     note(f"{text} began")
     time.sleep(seconds)
     note(f"{text} ended")
+
+
+def note_after(text: str, other: str) -> None:
+    """End when somebody else has noted ``other``, or fail."""
+    note(f"{text} began")
+    job = get_current_job()
+    assert job
+    deadline = time.monotonic() + 30
+    while other.encode() not in job.connection.lrange("notes", 0, -1):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    note(f"{text} ended")

@@ -1,6 +1,7 @@
 """Real processes for the tests of ``codepush.server``: started, watched, never left behind."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 MARK = "CODEPUSH_TEST_MARK"
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 45.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -48,6 +49,16 @@ def started_with(mark: str, data_dir: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+def handles(process: "subprocess.Popen[str]", number: int) -> bool:
+    """Whether a process would not just die of a signal; where that cannot be seen, it is waited."""
+    status = Path(f"/proc/{process.pid}/status")
+    if not status.exists():
+        time.sleep(5)
+        return True
+    caught = re.search(r"SigCgt:\s*(\w+)", status.read_text())
+    return bool(caught and int(caught[1], 16) >> (number - 1) & 1)
 
 
 def is_alive(process: psutil.Process) -> bool:

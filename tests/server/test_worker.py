@@ -13,7 +13,7 @@ from codepush.server.embedded import SERVE, EmbeddedStore
 from codepush.store.connection import connect_queue
 from codepush.store.queue import DELIVERIES, JobQueue
 from codepush.store.vitals import JobVitals
-from tests.server.processes import Processes, is_alive, wait_for
+from tests.server.processes import Processes, handles, is_alive, wait_for
 
 
 @pytest.fixture
@@ -126,9 +126,9 @@ def test_a_worker_waits_for_a_store_that_is_not_there_yet(
 
 def test_a_worker_without_a_store_stops_when_asked(processes: Processes, data_dir: Path) -> None:
     worker = processes.python("-m", "codepush.server.worker", REDIS_URL=EmbeddedStore(data_dir).url)
-    time.sleep(1.0)
+    wait_for(lambda: handles(worker, signal.SIGTERM), "the worker listens")
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(10) == 0
+    assert worker.wait(30) == 0
 
 
 def test_without_redis_url_a_worker_says_what_it_needs(processes: Processes) -> None:
@@ -156,12 +156,12 @@ def companion_of(worker: "Popen[str]") -> psutil.Process:
 def test_deliveries_and_other_jobs_do_not_wait_for_each_other(
     store: EmbeddedStore, worker: Popen[str]
 ) -> None:
-    enqueue(store, "slow_note", "a", 4.0)
+    enqueue(store, "note_after", "a", "b")
     wait_for(lambda: notes(store) == ["a began"], "the job begins")
     enqueue(store, "note", "b", queue="deliveries")
     wait_for(lambda: len(notes(store)) == 3, "the end")
     assert notes(store) == ["a began", "b", "a ended"]
-    enqueue(store, "slow_note", "c", 4.0, queue="deliveries")
+    enqueue(store, "note_after", "c", "d", queue="deliveries")
     wait_for(lambda: len(notes(store)) == 4, "the job begins")
     enqueue(store, "note", "d", queue="low")
     wait_for(lambda: len(notes(store)) == 6, "the end")
