@@ -83,6 +83,10 @@ class Reports:
         self._begin()
         return True
 
+    def forget(self) -> None:
+        """Forget what bodies said; to be called now and then."""
+        self._reader.forget()
+
     def _begin(self) -> None:
         """Commit what waits, if it is time; after all that can be read now was read."""
         enough = _WORTHWHILE if self._tasks else 1

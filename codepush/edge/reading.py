@@ -19,6 +19,7 @@ from codepush.edge.wire import LONGEST, either_spelling
 from codepush.services.snapshot import Mark, Snapshot
 
 _MOST = 4_096
+"""Bodies remembered, each of about 1 kB."""
 _LONGEST_BODY = 1_000
 """Bytes of a body that is remembered; those of devices are about 250."""
 _MARKS = (b'"client_unique_id":"', b'"clientUniqueId":"')
@@ -60,6 +61,10 @@ class Reader:
             for start in {"", prefix}
         }
         self.paths = frozenset(self._readers)
+
+    def forget(self) -> None:
+        """Read everything anew; to be called now and then, since releases come and go."""
+        self._memo.clear()
 
     def read(self, path: bytes, body: bytes) -> tuple[Reading, str] | None:
         """Return what a body says, and the digest of the device that says it.

@@ -112,3 +112,4 @@ class _Server(uvicorn.Server):
                 connection.tend(self._clock.now)  # type: ignore[union-attr] # they are ours
             if self._bridge.edge is not None and ticks % _FORGET_TICKS == 0:
                 self._bridge.edge.checks.forget()
+                self._bridge.edge.reports.forget()

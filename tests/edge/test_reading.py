@@ -47,6 +47,17 @@ def test_devices_that_say_the_same_share_a_report(reader: Reader, key: Deploymen
     assert first[0].report.happening is Happening.RUNS
 
 
+def test_bodies_are_forgotten_now_and_then(reader: Reader, key: DeploymentKey) -> None:
+    # Of a release that is no longer the newest, nobody reports much.
+    first = reader.read(DEPLOY, body_of(key, "d1"))
+    reader.forget()
+    again = reader.read(DEPLOY, body_of(key, "d2"))
+    assert first
+    assert again
+    assert first[0] is not again[0]
+    assert first[0].report == again[0].report
+
+
 def test_what_differs_in_anything_else_is_another_report(
     reader: Reader, key: DeploymentKey
 ) -> None:
