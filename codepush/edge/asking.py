@@ -10,8 +10,8 @@ from codepush.domain.errors import InvalidParameterError
 from codepush.domain.update_check import UpdateAnswer, UpdateRequest
 from codepush.edge.wire import Speller, UrlOf, camel_case, either_spelling, snake_case
 from codepush.services.acquisition import judge
+from codepush.services.prepared import Prepared
 from codepush.services.purging import surrogate_keys
-from codepush.services.snapshot import Prepared
 
 MODERN = "/v0.1/public/codepush"
 

@@ -19,7 +19,8 @@ from codepush.edge.asking import CHECKS, JSON, Asked, Reply, read_check, reply
 from codepush.edge.memo import Memo
 from codepush.edge.wire import Speller
 from codepush.services.acquisition import NO_UPDATE, UPDATE, UPDATE_CHECKS
-from codepush.services.snapshot import Mark, Prepared, Snapshot
+from codepush.services.prepared import Mark, Prepared
+from codepush.services.snapshot import Snapshot
 from codepush.settings import Settings
 from codepush.telemetry.counters import Cell
 from codepush.web.context import origin_of, package_url_at

@@ -16,7 +16,8 @@ from codepush.domain.reports import Report, device_digest
 from codepush.edge.memo import Memo
 from codepush.edge.reported import DEPLOYS, DOWNLOADS, deploy_report, download_report, who
 from codepush.edge.wire import LONGEST, either_spelling
-from codepush.services.snapshot import Mark, Snapshot
+from codepush.services.prepared import Mark
+from codepush.services.snapshot import Snapshot
 
 _MOST = 4_096
 """Bodies remembered, each of about 1 kB."""

@@ -6,7 +6,8 @@ from codepush.domain.names import is_deployment_key
 from codepush.domain.semver import InvalidVersionError, normalize_app_version, parse_version
 from codepush.domain.update_check import UpdateAnswer, UpdateDecision, UpdateRequest
 from codepush.services.packages_wanted import PackagesWanted
-from codepush.services.snapshot import Prepared, Snapshot
+from codepush.services.prepared import Prepared
+from codepush.services.snapshot import Snapshot
 from codepush.telemetry.counters import Counter
 
 UPDATE_CHECKS = Counter(

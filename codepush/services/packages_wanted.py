@@ -8,6 +8,7 @@ from threading import Lock, Thread
 
 from codepush.domain.errors import NotFoundError
 from codepush.domain.ids import AppId, DeploymentId, PackageHash
+from codepush.services.lately import Lately
 from codepush.services.package_jobs import MAX_WAITING, PackageJobs
 from codepush.store.connection import STORE_ERRORS
 from codepush.store.stores import Stores
@@ -19,7 +20,7 @@ _WAITING = 1_000
 """Wishes that wait in this process; more are dropped."""
 
 _AGAIN_S = 600.0
-"""After which a wish is passed on again, if devices still have it."""
+"""After which a wish is passed on again, if devices still have it; at times after half of it."""
 
 _KNOWN_S = 30.0
 """How long the packages of an app are taken to be the same."""
@@ -40,7 +41,7 @@ class PackagesWanted:
         self._wishes: Queue[Wish] = Queue(_WAITING)
         self._lock = Lock()
         self._thread: Thread | None = None
-        self._passed_on: OrderedDict[Wish, float] = OrderedDict()
+        self._passed_on = Lately(_AGAIN_S, 10 * _WAITING)
         self._known: OrderedDict[AppId, tuple[float, frozenset[str]]] = OrderedDict()
 
     def diff(self, app_id: AppId, deployment_id: DeploymentId, base: str, label: str) -> None:
@@ -85,17 +86,13 @@ class PackagesWanted:
                 self._wishes.task_done()
 
     def _look_into(self, wish: Wish) -> None:
-        now = time.monotonic()
         app_id, deployment_id, label, base = wish
-        if now - self._passed_on.get(wish, -_AGAIN_S) < _AGAIN_S or base not in self._bases(app_id):
+        if wish in self._passed_on or base not in self._bases(app_id):
             return
         if self._jobs.waiting() < MAX_WAITING:
             self._jobs.prepare_diff(app_id, deployment_id, label, base)
         # Only what exists is noted, so hashes that somebody made up push nothing out.
-        self._passed_on[wish] = now
-        self._passed_on.move_to_end(wish)
-        while len(self._passed_on) > 10 * _WAITING:
-            self._passed_on.popitem(last=False)
+        self._passed_on.add(wish)
 
     def _bases(self, app_id: AppId) -> frozenset[str]:
         """Return the hashes of all packages of an app."""

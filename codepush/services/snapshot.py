@@ -5,17 +5,13 @@ at once a second besides, and all of them after each loss of the connection. Whi
 what is held is answered from.
 """
 
-import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import replace
 
 from codepush.domain.errors import NotFoundError
-from codepush.domain.ids import AppId, DeploymentId, DeploymentKey, PackageHash
-from codepush.domain.models import Download, Release
-from codepush.domain.update_check import Candidates
+from codepush.domain.ids import AppId, DeploymentId, DeploymentKey
+from codepush.services.prepared import Prepared
 from codepush.store.changes import ChangeFeed
 from codepush.store.connection import StoreClient
 from codepush.store.stores import Stores
@@ -30,45 +26,6 @@ _UNKNOWN_S = 0.5
 """How long a key that leads nowhere is taken for one, so a new one works within a second."""
 _MOST_UNKNOWN = 10_000
 _BATCH = 500
-_NONE: Mapping[PackageHash, Download | None] = {}
-
-
-class Mark:
-    """Whether what was worked out of a deployment still holds: small, and so for memos to keep.
-
-    Attributes:
-        is_valid: Cleared when something else holds.
-        is_used: Set by whoever answers from it; what is unused leaves.
-    """
-
-    __slots__ = ("address", "is_used", "is_valid")
-
-    def __init__(self, app_id: AppId, deployment_id: DeploymentId):
-        self.address = app_id, deployment_id
-        self.is_valid = True
-        self.is_used = True
-
-
-class Prepared:
-    """A deployment, ready to answer; not to be kept, since it holds a whole history."""
-
-    __slots__ = ("candidates", "key", "mark", "used_at", "version", "weight")
-
-    def __init__(
-        self,
-        key: DeploymentKey,
-        app_id: AppId,
-        deployment_id: DeploymentId,
-        version: int,
-        candidates: Candidates,
-        weight: int,
-    ):
-        self.key = key
-        self.mark = Mark(app_id, deployment_id)
-        self.version = version
-        self.candidates = candidates
-        self.weight = weight
-        self.used_at = time.monotonic()
 
 
 class Snapshot:
@@ -80,6 +37,8 @@ class Snapshot:
         self._held: OrderedDict[DeploymentKey, Prepared] = OrderedDict()
         self._keys: dict[DeploymentId, DeploymentKey] = {}
         self._weight = 0
+        # Those that changed since the last poll and were not loaded again yet.
+        self._former: dict[DeploymentKey, Prepared] = {}
         self._unknown: dict[DeploymentKey, float] = {}
         self._lock = threading.RLock()
         self._feed: ChangeFeed | None = None
@@ -170,6 +129,7 @@ class Snapshot:
         now = time.monotonic()
         used = []
         with self._lock:
+            self._former.clear()
             for each in list(self._held.values()):
                 if each.mark.is_used:
                     each.mark.is_used = False
@@ -195,6 +155,7 @@ class Snapshot:
             if found is None or 0 < version <= found.version:
                 return None
             self._remove(found)
+            self._former[found.key] = found
             return found
 
     def _compare(self, client: StoreClient, some: list[Prepared]) -> None:
@@ -205,6 +166,7 @@ class Snapshot:
                 with self._lock:
                     if found != (each.key, each.version):
                         self._remove(each)
+                        self._former[each.key] = each
                     elif self._held.get(each.key) is each:
                         # Else another thread loaded it again meanwhile: nobody would ever call this
                         # one old, and answers that were made from it would go on.
@@ -214,20 +176,19 @@ class Snapshot:
         address = self._stores.deployments.address(key)
         while address is not None:
             try:
-                history = self._stores.releases.history(*address)
+                texts = self._stores.releases.texts(*address)
             except NotFoundError:
                 break
-            candidates = Candidates(_lean(release) for release in history.releases)
-            weight = len(history.releases) + 5
-            loaded = Prepared(key, *address, history.version, candidates, weight)
+            loaded = Prepared(key, *address, texts, self._former.pop(key, None))
             with self._lock:
                 self._insert(loaded)
             # Told of a change before it was in, it would be old: look once more, now that it is.
             current = self._stores.releases.versions([address], self._stores.client)[0]
-            if current == (key, history.version):
+            if current == (key, loaded.version):
                 return loaded
             with self._lock:
                 self._remove(loaded)
+                self._former[key] = loaded
             if current is None or current[0] != key:
                 break
         if len(self._unknown) >= _MOST_UNKNOWN:
@@ -251,18 +212,3 @@ class Snapshot:
             del self._held[found.key]
             self._keys.pop(found.mark.address[1], None)
             self._weight -= found.weight
-
-
-def _lean(release: Release) -> Release:
-    """Return a release without what devices are not told; that is a third of its memory."""
-    return replace(
-        release,
-        id="",
-        released_by="",
-        uploaded_at_ms=0,
-        original_label=None,
-        original_deployment=None,
-        app_version=sys.intern(release.app_version),
-        description=sys.intern(release.description),
-        diffs=release.diffs or _NONE,
-    )

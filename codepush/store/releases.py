@@ -37,6 +37,20 @@ class Once:
     asked: str
 
 
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """All kept releases of a deployment as they are stored, as of one version of it.
+
+    Attributes:
+        last_number: The highest label number ever given, also to releases since cleared.
+        by_number: What ``decode_release`` reads, by the number of the release, in no order.
+    """
+
+    version: int
+    last_number: int
+    by_number: dict[int, str]
+
+
 class ReleaseStore:
     """Releases by deployment."""
 
@@ -53,15 +67,24 @@ class ReleaseStore:
         Raises:
             NotFoundError: The deployment is gone.
         """
+        texts = self.texts(app_id, deployment_id)
+        releases = tuple(decode_release(*each) for each in sorted(texts.by_number.items()))
+        return History(texts.version, texts.last_number, releases)
+
+    def texts(self, app_id: AppId, deployment_id: DeploymentId) -> Texts:
+        """Return all releases of a deployment as they are stored, as of one moment.
+
+        Raises:
+            NotFoundError: The deployment is gone.
+        """
         pipe = self._client.pipeline(transaction=True)
         pipe.hmget(keys.deployment(app_id, deployment_id), ["version", "label_seq"])
         pipe.hgetall(keys.releases(app_id, deployment_id))
         (version, last_number), held = pipe.execute()
         if version is None:
             raise _gone()
-        releases = [decode_release(int(number), text) for number, text in held.items()]
-        releases.sort(key=lambda release: release.number)
-        return History(int(version), int(last_number), tuple(releases))
+        by_number = {int(number): text for number, text in held.items()}
+        return Texts(int(version), int(last_number), by_number)
 
     def versions(
         self, addresses: list[tuple[AppId, DeploymentId]], client: StoreClient

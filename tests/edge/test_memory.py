@@ -15,7 +15,7 @@ from codepush.edge.clock import CoarseClock
 from codepush.edge.fast import Edge
 from codepush.edge.taken import Taken
 from codepush.services.container import Services
-from codepush.services.snapshot import Prepared
+from codepush.services.prepared import Prepared
 from codepush.settings import Settings
 from codepush.telemetry.access import AccessLog
 from tests.api_client import ApiClient, bundle

@@ -16,6 +16,7 @@ from codepush.domain.ids import DeploymentKey
 from codepush.services import snapshot as module
 from codepush.services.acquisition import judge
 from codepush.services.container import Services
+from codepush.services.prepared import Prepared
 from codepush.settings import Settings
 from codepush.store.connection import StoreClient
 from tests.api_client import Account, ApiClient, bundle
@@ -71,6 +72,9 @@ class Node:
         found: Services = self.app.extensions["codepush"]
         return found
 
+    def prepared(self, key: str) -> Prepared | None:
+        return self.services.snapshot.held(key)
+
     def label(self, key: str) -> str:
         _, decision = self.services.acquisition.decide(key, judge(key, "1.0.0"))
         answer = decision.settled
@@ -104,6 +108,54 @@ def test_a_release_is_visible_here_at_once_and_elsewhere_soon(pair: Pair) -> Non
         api.release(bundle(str(number)), "1.0.0")
         assert here.label(key) == f"v{number}"
         wait_for(lambda n=number: there.label(key) == f"v{n}", 1.0)
+
+
+def test_of_a_history_only_what_changed_is_read_anew(pair: Pair) -> None:
+    _, api, key, there = pair
+    for number in range(2, 6):
+        api.release(bundle(str(number)), "1.0.0")
+    wait_for(lambda: there.label(key) == "v5")
+    before = there.prepared(key)
+    assert before
+
+    api.patch(label="v5", isMandatory=True)
+    api.patch(label="v2", description="another")
+    api.release(bundle("6"), "1.0.0")
+    wait_for(lambda: there.label(key) == "v6")
+    after = there.prepared(key)
+    assert after
+    texts = there.services.stores.releases.texts(*after.mark.address)
+    anew = Prepared(after.key, *after.mark.address, texts)
+    assert after.releases == anew.releases
+    assert [each.number for each in after.releases] == [1, 2, 3, 4, 5, 6]
+    pairs = zip(before.releases, after.releases, strict=False)
+    assert [new.number for old, new in pairs if new is old] == [1, 3, 4]
+    assert after.releases[1].description == "another"
+    assert after.releases[4].is_mandatory
+
+
+def test_a_cleared_history_holds_nothing_of_before(pair: Pair) -> None:
+    _, api, key, there = pair
+    api.call("DELETE", "/apps/App/deployments/Staging/history", expect=204)
+    wait_for(lambda: there.label(key) == "")
+    prepared = there.prepared(key)
+    assert prepared
+    assert prepared.releases == ()
+
+
+def test_what_changed_and_is_not_asked_for_leaves_at_the_next_poll(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, api, key, there = pair
+    monkeypatch.setattr(module, "_RELOADED_S", 0.0)
+    prepared = there.prepared(key)
+    assert prepared
+    wait_for(lambda: not prepared.mark.is_used)
+    api.release(bundle("2"), "1.0.0")
+    wait_for(lambda: not prepared.mark.is_valid)
+    wait_for(lambda: not there.services.snapshot._former)
+    assert there.prepared(key) is None
+    assert there.label(key) == "v2"
 
 
 def test_a_deleted_deployment_stops_answering_everywhere(pair: Pair) -> None:
