@@ -34,6 +34,9 @@ MAX_LOG = 5_000
 MAX_ATTEMPTS = 20
 """Newest attempts of a delivery that are kept."""
 
+_SKEW_MS = 60_000
+"""By how much clocks of workers may differ; what is more is a clock that jumped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Handover:
@@ -118,7 +121,8 @@ class DeliveryStore:
             args += [each.webhook_id, member, each.sequence, digest, numbers[digest]]
         first = [keys.webhook_head(organization_id), keys.webhook_queue(organization_id)]
         notices = [keys.notice(organization_id, digest) for digest in numbers]
-        bounds: list[str | int] = [old, new, now_ms, KEPT_S, MAX_LOG, int(again), len(texts)]
+        bounds: list[str | int] = [old, new, now_ms, KEPT_S, MAX_LOG, int(again)]
+        bounds += [_SKEW_MS, len(texts)]
         left = self._scripts.run("hand_on", [*first, *notices, *touched], [*bounds, *texts, *args])
         if left is None:
             return False
@@ -169,7 +173,7 @@ class DeliveryStore:
         members = self._scripts.run(
             "claim_webhook",
             self._keys(organization_id, webhook_id),
-            [webhook_id, holder, now_ms, until_ms, count],
+            [webhook_id, holder, now_ms, until_ms, count, _SKEW_MS],
         )
         if members is None:
             return None

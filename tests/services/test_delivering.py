@@ -284,6 +284,37 @@ class Slow:
         return Answer(200)
 
 
+@pytest.mark.parametrize("has_news", [True, False], ids=["more happens", "nothing happens"])
+def test_a_clock_that_jumps_back_puts_no_delivery_off(setup: Setup, has_news: bool) -> None:
+    webhook_id = setup.hook("/hook")
+    [organization_id] = setup.services.stores.agenda.all()
+    handing_on = HandingOn(setup.services.stores, setup.clock)
+    setup.create_apps(3)
+    handing_on.keep_up(organization_id)
+    setup.clock.advance(-3_600)
+    if has_news:
+        for name in ("App3", "App4"):
+            setup.services.apps.create(setup.principal, name, deployments=())
+            handing_on.keep_up(organization_id)
+    else:
+        setup.services.stores.deliveries.claim(
+            organization_id,
+            WebhookId(webhook_id),
+            "a worker that holds it",
+            now_ms=setup.clock.now_ms,
+            until_ms=setup.clock.now_ms,
+            count=0,
+        )
+    setup.deliver()
+    told = sorted(each.json["app"] for each in setup.receiver.at("/hook"))
+    assert told == [f"App{number}" for number in range(5 if has_news else 3)]
+    assert {each.status for each in setup.deliveries(webhook_id)} == {Status.DELIVERED}
+    # And from here on, the clock that jumped is the clock.
+    setup.services.apps.create(setup.principal, "Last", deployments=())
+    setup.deliver()
+    assert setup.receiver.at("/hook")[-1].json["app"] == "Last"
+
+
 def test_a_thousand_deliveries_to_a_dead_endpoint_do_not_hold_up_another(setup: Setup) -> None:
     dead = setup.hook("/dead", events=())
     for _ in range(1_000):
