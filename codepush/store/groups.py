@@ -4,10 +4,10 @@ What a backup holds is independent of the server's version and kind: elements as
 own dumps.
 """
 
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -16,6 +16,8 @@ import redis
 from codepush.domain.ids import AppId, DeploymentId, is_id
 from codepush.store import keys
 from codepush.store.connection import StoreClient
+from codepush.store.entries import Entry
+from codepush.store.late import with_late_deliveries
 from codepush.store.scanning import StoreMovedError, every_key, whereabouts
 from codepush.store.scripts import Scripts
 
@@ -31,28 +33,6 @@ class GroupChangedError(redis.RedisError):
 
     def __init__(self, tag: str):
         super().__init__(f"the records of {tag} changed again and again; try again")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A key, or a part of a large one; parts of one key follow each other.
-
-    Attributes:
-        type: As Redis names it.
-        items: Hash: fields and values in turn. Sorted set: members and scores in turn. Stream: ids
-            and lists of fields and values in turn. Else the elements.
-        expires_at_ms: None for a key that stays.
-        about: Of a stream, with its last part: its last id, how many entries were ever added, and
-            the highest id that was deleted.
-        is_first: Whether it begins a key.
-    """
-
-    key: str
-    type: str
-    items: list[Any]
-    expires_at_ms: int | None = None
-    about: tuple[str, int, str] | None = None
-    is_first: bool = True
 
 
 class GroupReader:
@@ -95,9 +75,12 @@ class GroupReader:
                 )
             later = self._unknown(tag, names, reply, copies)
             if not later:
-                if not copies:
-                    return _decode(names, reply)
-                return self._copied(names, reply, copies, before)
+                entries = _decode(names, reply)
+                if copies:
+                    entries = self._copied(names, reply, copies, before)
+                if tag.startswith("o:"):
+                    return with_late_deliveries(entries, frozenset(names), self._small)
+                return entries
             self._unlink(copies)
             names += later
         raise GroupChangedError(tag)
@@ -117,6 +100,13 @@ class GroupReader:
                 all_keys = keys.group(tag, [DeploymentId(each) for each in ids if is_id(each)])
                 return [key for key in all_keys if key not in known]
         return []
+
+    def _small(self, names: list[str]) -> Iterator[Entry]:
+        """Yield what some keys of one group hold, each of which is small."""
+        for start in range(0, len(names), _BATCH):
+            batch = names[start : start + _BATCH]
+            reply = self._scripts.run("dump_group", _bytes(batch), [sys.maxsize])
+            yield from _decode(batch, reply)
 
     def _copied(
         self, names: list[str], reply: list[Any], copies: list[str], before: frozenset[str]

@@ -7,7 +7,7 @@ from codepush.services.backups.blobs import Wanted, WantedBlobs, listings_in
 from codepush.services.backups.references import pairs
 from codepush.services.backups.remedies import Finding
 from codepush.store import keys
-from codepush.store.groups import Entry
+from codepush.store.entries import Entry
 from codepush.store.releases import decode_release
 
 _LABEL = re.compile(r"v[0-9]+")

@@ -19,7 +19,7 @@ from typing import Any
 
 from codepush.domain.ids import BlobKey
 from codepush.store import keys
-from codepush.store.groups import Entry
+from codepush.store.entries import Entry
 
 FORMAT = 1
 HEAD, END = "backup.json", "end.json"

@@ -15,7 +15,8 @@ from codepush.store import keys
 from codepush.store.claims import Claims
 from codepush.store.connection import StoreClient
 from codepush.store.delivery_log import DeliveryLog
-from codepush.store.groups import Entry, GroupReader
+from codepush.store.entries import Entry
+from codepush.store.groups import GroupReader
 from codepush.store.scripts import Scripts
 
 

@@ -23,13 +23,13 @@ from codepush.store import keys
 from codepush.store.audit import OWN
 from codepush.store.deliveries import KEPT_S
 from codepush.store.delivery_log import id_in
-from codepush.store.groups import Entry
+from codepush.store.entries import Entry
 
 _DAY_MS = 86_400_000
 _YOUNG_MS = KEPT_S * 1_000 - _DAY_MS
 """Age of a delivery at which it and what it tells are surely there; they go by themselves later."""
-_SETTLED_MS = 3_600_000
-"""A delivery made longer ago than this was there before anybody began to look."""
+_SETTLED_MS = 60_000
+"""A delivery that was made later may leave a full log just while that is looked at."""
 _SOON_MS = 60_000
 """What expires within this time may be gone already."""
 

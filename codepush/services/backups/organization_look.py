@@ -6,7 +6,7 @@ from codepush.services.backups.remedies import Finding
 from codepush.services.vault import Vault
 from codepush.store import keys
 from codepush.store.audit import chain_hash
-from codepush.store.groups import Entry
+from codepush.store.entries import Entry
 
 
 class OrganizationLook:

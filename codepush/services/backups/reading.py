@@ -20,7 +20,7 @@ from codepush.services.backups.format import (
     read_entry,
     seal,
 )
-from codepush.store.groups import Entry
+from codepush.store.entries import Entry
 
 _READ_BYTES = 1 << 20
 _MOST_BYTES = 4_000_000

@@ -12,7 +12,7 @@ from codepush.services.backups.soundness import kind_of
 from codepush.store import keys
 from codepush.store.claims import owner_in
 from codepush.store.delivery_log import id_in
-from codepush.store.groups import Entry
+from codepush.store.entries import Entry
 
 UNREAD = "\0"
 """Field of what nothing ever meets: the key holds something that cannot be read."""

@@ -12,7 +12,8 @@ from codepush.services.backups.format import Head
 from codepush.services.backups.reading import BackupFile, BackupFileError
 from codepush.store import keys, layout
 from codepush.store.connection import StoreClient
-from codepush.store.groups import Entry, GroupWriter
+from codepush.store.entries import Entry
+from codepush.store.groups import GroupWriter
 from codepush.store.scanning import every_key
 
 OnBytes = Callable[[int], None]

@@ -28,7 +28,7 @@ from codepush.store.apps import decode_app
 from codepush.store.binaries import decode_binary
 from codepush.store.delivery_log import decode_delivery, decode_notice, encode_notice
 from codepush.store.deployments import decode_deployment
-from codepush.store.groups import Entry
+from codepush.store.entries import Entry
 from codepush.store.organizations import decode_invitation, decode_organization
 from codepush.store.packages import decode_prepared
 from codepush.store.releases import decode_download, decode_release

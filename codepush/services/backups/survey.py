@@ -15,7 +15,8 @@ from codepush.services.backups.references import UNREAD, Held, Need, held_in
 from codepush.services.backups.soundness import UNREADABLE, sift
 from codepush.services.clock import Clock
 from codepush.store import keys
-from codepush.store.groups import Entry, GroupReader
+from codepush.store.entries import Entry
+from codepush.store.groups import GroupReader
 from codepush.store.scanning import StoreMovedError
 
 _ROUNDS = 300

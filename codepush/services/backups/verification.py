@@ -13,7 +13,8 @@ from codepush.services.backups.survey import OnGroup, Survey
 from codepush.services.clock import Clock
 from codepush.services.vault import Vault
 from codepush.store.connection import StoreClient
-from codepush.store.groups import Entry, GroupReader
+from codepush.store.entries import Entry
+from codepush.store.groups import GroupReader
 
 OnBlob = Callable[[int, int], None]
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from codepush.domain.errors import ConflictError, StorageError
 from codepush.domain.ids import BlobKey
 from codepush.services.backups.format import END, FORMAT, HEAD, ListedBlob, seal
-from codepush.store.groups import Entry
+from codepush.store.entries import Entry
 
 _CHUNK_BYTES = 4_000_000
 
