@@ -174,6 +174,17 @@ def test_the_bicep_can_be_parsed_and_sets_what_there_is() -> None:
     assert {name for name in names if name not in {"CODEPUSH_ENV", "AZURE_CLIENT_ID"}} <= KNOWN
 
 
+def test_the_bicep_encodes_the_key_of_the_store_and_spells_names_in_lower_case() -> None:
+    text = (DEPLOY / "azure" / "main.bicep").read_text("utf-8")
+    (password,) = re.findall(r"'rediss://:\$\{(.*?)\}@", text)
+    assert password == "uriComponent(database.listKeys().primaryKey)", "base64 has / and +"
+    assert "var prefix = toLower(name)" in text
+    made = [text for text in re.findall(r"'\$\{(\w+)\}(?:-\w+|\$)", text) if text != "registry"]
+    assert len(made) >= 4
+    assert set(made) == {"prefix"}, "Azure refuses names with capitals"
+    assert not re.search(r"\bname: name$", text, re.MULTILINE)
+
+
 def expressions() -> list[str]:
     rules = [rule["expr"] for group in load(str(ALERTS.relative_to(ROOT)))["groups"]
              for rule in group["rules"]]  # fmt: skip

@@ -1,12 +1,15 @@
 import re
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from redis import Redis
 
 from codepush.domain.store_urls import StoreUrl, Topology, parse_store_url
 from codepush.plugins import open_storage
 from codepush.settings import SettingsError, load_settings
+from codepush.store.connection import connect
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
@@ -170,6 +173,21 @@ def test_a_cluster_needs_another_redis_for_its_jobs() -> None:
 )
 def test_store_urls_name_single_servers_clusters_and_sentinels(url: str, parsed: StoreUrl) -> None:
     assert parse_store_url(url) == parsed
+
+
+def test_a_password_with_a_slash_is_read_percent_encoded() -> None:
+    """As a key of Azure is, which is base64; unencoded, its slash would end the host."""
+    key = "a/b+c=@:%"
+    url = f"rediss://:{quote(key, safe='')}@cache.example.com:10000/0"
+    settings = load_settings({"REDIS_URL": url})
+    client = connect(settings.redis_url)
+    assert isinstance(client, Redis)
+    options = client.connection_pool.connection_kwargs
+    assert (options["host"], options["port"], options["password"]) == (
+        "cache.example.com",
+        10000,
+        key,
+    )
 
 
 def test_certificates_go_unchecked_only_by_choice() -> None:

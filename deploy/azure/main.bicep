@@ -42,15 +42,17 @@ param maxReplicas int = 10
 @description('Size of Azure Managed Redis.')
 param redisSku string = 'Balanced_B1'
 
+// Storage accounts and Container Apps take lower case only.
+var prefix = toLower(name)
 var unique = uniqueString(resourceGroup().id)
-var storageName = take('${name}${unique}', 24)
+var storageName = take('${prefix}${unique}', 24)
 var containerName = 'packages'
 var blobContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 var blobDelegator = 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
 var acrPull = '7f951dda-4ed3-4680-a7ca-43fe172d538d'
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
-  name: name
+  name: prefix
   location: location
 }
 
@@ -123,7 +125,7 @@ resource puller 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empt
 }
 
 resource redis 'Microsoft.Cache/redisEnterprise@2025-04-01' = {
-  name: '${name}-${unique}'
+  name: '${prefix}-${unique}'
   location: location
   sku: {
     name: redisSku
@@ -152,7 +154,7 @@ resource database 'Microsoft.Cache/redisEnterprise/databases@2025-04-01' = {
 }
 
 resource logs 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
-  name: name
+  name: prefix
   location: location
   properties: {
     sku: {
@@ -163,7 +165,7 @@ resource logs 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
 }
 
 resource environment 'Microsoft.App/managedEnvironments@2024-03-01' = {
-  name: name
+  name: prefix
   location: location
   properties: {
     appLogsConfiguration: {
@@ -176,8 +178,9 @@ resource environment 'Microsoft.App/managedEnvironments@2024-03-01' = {
   }
 }
 
-var redisUrl = 'rediss://:${database.listKeys().primaryKey}@${redis.properties.hostName}:10000/0'
-var webUrl = empty(publicUrl) ? 'https://${name}-web.${environment.properties.defaultDomain}' : publicUrl
+// A key is base64: its / would end the host, so the URL holds it percent-encoded.
+var redisUrl = 'rediss://:${uriComponent(database.listKeys().primaryKey)}@${redis.properties.hostName}:10000/0'
+var webUrl = empty(publicUrl) ? 'https://${prefix}-web.${environment.properties.defaultDomain}' : publicUrl
 
 var registries = empty(registry) ? [] : [
   {
@@ -238,7 +241,7 @@ var settings = [
 ]
 
 resource web 'Microsoft.App/containerApps@2024-03-01' = {
-  name: '${name}-web'
+  name: '${prefix}-web'
   location: location
   identity: {
     type: 'UserAssigned'
@@ -322,7 +325,7 @@ resource web 'Microsoft.App/containerApps@2024-03-01' = {
 }
 
 resource worker 'Microsoft.App/containerApps@2024-03-01' = {
-  name: '${name}-worker'
+  name: '${prefix}-worker'
   location: location
   identity: {
     type: 'UserAssigned'
@@ -369,7 +372,7 @@ resource worker 'Microsoft.App/containerApps@2024-03-01' = {
 
 // Moves the data up to the layout of the image; harmless where that is done. Started by hand.
 resource migrate 'Microsoft.App/jobs@2024-03-01' = {
-  name: '${name}-migrate'
+  name: '${prefix}-migrate'
   location: location
   identity: {
     type: 'UserAssigned'
