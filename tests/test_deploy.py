@@ -214,3 +214,74 @@ def test_alert_rules_are_what_prometheus_takes() -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+INSTANCES = 4
+SHARED = """
+rule_files: [alerts.yaml]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+{series}
+    alert_rule_test:
+{expected}
+"""
+
+
+def alerts_fire(folder: Path, samples: dict[str, str], fires: dict[str, bool]) -> str:
+    """Return what promtool finds wrong if every instance tells ``samples`` for an hour."""
+    series = [
+        f'      - series: {name[:-1]}, instance="{number}"}}\n        values: {values}'
+        for name, values in samples.items()
+        for number in range(INSTANCES)
+    ]
+    expected = [
+        f"      - eval_time: 1h\n        alertname: {alert}\n        exp_alerts:"
+        + (" [{exp_labels: {severity: ticket}}]" if fire else " []")
+        for alert, fire in fires.items()
+    ]
+    # What an alert says holds a value; only whether it fires is asked here.
+    rules = load(str(ALERTS.relative_to(ROOT)))
+    for rule in rules["groups"][0]["rules"]:
+        del rule["annotations"]
+    (folder / "alerts.yaml").write_text(yaml.safe_dump(rules))
+    test = folder / "test.yaml"
+    test.write_text(SHARED.format(series="\n".join(series), expected="\n".join(expected)))
+    done = subprocess.run(
+        ["promtool", "test", "rules", test],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def queue(each: str, failed: str) -> dict[str, str]:
+    return {
+        'codepush_queue_depth{queue="packages"}': each,
+        'codepush_queue_depth{queue="hooks"}': each,
+        'codepush_jobs_total{outcome="failed"}': failed,
+        'codepush_jobs_total{outcome="succeeded"}': "0+100x60",
+    }
+
+
+def test_what_four_instances_tell_of_one_queue_is_counted_once(tmp_path: Path) -> None:
+    if shutil.which("promtool") is None:
+        lacking("promtool is not installed (Debian: prometheus)")
+    names = ("CodePushQueueGrows", "CodePushJobsFail")
+    quiet, loud = dict.fromkeys(names, False), dict.fromkeys(names, True)
+    # 800 jobs and 7.5 failures in 15 minutes are below the limits, four times as many are not.
+    assert not alerts_fire(tmp_path, queue("400+0x60", "0+0.5x60"), quiet)
+    assert not alerts_fire(tmp_path, queue("600+0x60", "0+1x60"), loud)
+
+
+def test_no_panel_adds_what_instances_tell_of_one_queue() -> None:
+    shared = r"codepush_(queue_depth|jobs_total|worker_\w+)"
+    named = [text for text in expressions() if re.search(shared, text)]
+    assert len(named) >= 7
+    for text in named:
+        for part in re.split(r" [/>] | and ", text):
+            added = re.match(r"sum( by \(\w+\))? ?\((?!max by)", part)
+            assert not (added and re.search(shared, part)), text
