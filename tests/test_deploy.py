@@ -120,6 +120,9 @@ def test_compose_and_app_json_set_what_there_is() -> None:
     assert set(services) == {"web", "worker", "valkey"}
     for name in ("web", "worker"):
         assert settings_named(services[name]["environment"]) <= KNOWN
+        # All other settings come from there; what they must not change is said above.
+        assert services[name]["env_file"] == [{"path": ".env", "required": False}]
+        assert {"REDIS_URL", "DATA_DIR", "HOST", "PORT"} <= set(services[name]["environment"])
         assert services[name]["read_only"] is True
         patience_s = int(services[name]["stop_grace_period"].removesuffix("s"))
         assert patience_s > WEB_PATIENCE_S + WORKER_PATIENCE_S, "the image's own command has both"
@@ -130,6 +133,32 @@ def test_compose_and_app_json_set_what_there_is() -> None:
     assert settings_named(app["env"]) <= KNOWN
     procfile = load("Procfile")
     assert set(app["formation"]) <= set(procfile)
+
+
+def test_compose_publishes_its_port_on_this_machine_only() -> None:
+    """Whoever else reached it could send the headers that TRUSTED_PROXIES in .env believes."""
+    services = load("compose.yaml")["services"]
+    assert services["web"]["ports"] == ["${BIND:-127.0.0.1}:3000:3000"]
+    assert not [name for name, service in services.items() if name != "web" and "ports" in service]
+
+
+def test_what_the_systemd_unit_names_is_what_its_head_installs() -> None:
+    text = (DEPLOY / "systemd" / "codepush.service").read_text("utf-8")
+    (page,) = re.findall(r"^Documentation=file://(\S+)$", text, re.MULTILINE)
+    folder, _, name = page.rpartition("/")
+    assert f"-t {folder} {name}" in text.partition("[Unit]")[0]
+    assert (ROOT / name).exists()
+
+
+def test_a_port_below_1024_is_told_of_with_what_the_unit_lacks() -> None:
+    """The unit takes away what a process that is not root needs for it."""
+    unit = (DEPLOY / "systemd" / "codepush.service").read_text("utf-8")
+    assert "\nCapabilityBoundingSet=\n" in unit
+    page = (ROOT / "docs" / "deploying.md").read_text("utf-8")
+    section = page.partition("### HTTPS without a proxy")[2].partition("\n## ")[0]
+    (shown,) = re.findall(r"```\n(\[Service\].*?)```", section, re.DOTALL)
+    for name in ("AmbientCapabilities", "CapabilityBoundingSet"):
+        assert f"{name}=CAP_NET_BIND_SERVICE\n" in shown
 
 
 def test_the_systemd_units_are_sound(tmp_path: Path) -> None:
