@@ -1,4 +1,4 @@
-"""Serves packages that lie on this server's own disk, under unguessable addresses.
+"""Serves packages under unguessable addresses, whatever storage they are in (docs/adr/0024).
 
 Native plugins need the true Content-Length and the bytes as they are: no chunks, no compression.
 What lies behind an address never changes, so it may be cached for ever.

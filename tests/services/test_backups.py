@@ -200,6 +200,19 @@ def test_an_existing_file_and_a_store_with_data_are_left_alone(
     assert len(everything(other)) == 1
 
 
+def test_keys_of_other_programs_neither_hinder_a_restore_nor_go(
+    full: StoreClient, other: StoreClient, storage: LocalStorage, tmp_path: Path
+) -> None:
+    """ "Empty" means: of this server's keys."""
+    save(full, storage, tmp_path / "b")
+    other.hset("rq:job:1", mapping={"theirs": "1"})
+    other.set("session:1", "theirs")
+    load(tmp_path / "b", other, storage)
+    assert everything(other) == everything(full)
+    assert other.get("session:1") in {"theirs", b"theirs"}
+    assert other.exists("rq:job:1")
+
+
 def test_a_damaged_file_is_refused_wherever_the_damage_is(
     full: StoreClient, other: StoreClient, storage: LocalStorage, tmp_path: Path
 ) -> None:
