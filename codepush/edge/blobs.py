@@ -36,7 +36,6 @@ def download(key: str) -> AnyResponse:
     response.cache_control.public = True
     response.cache_control.max_age = _YEAR_S
     response.cache_control.immutable = True
-    response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Access-Control-Allow-Origin"] = "*"
     environ = request.environ
     asked = request.range

@@ -42,8 +42,6 @@ def install(app: Flask, document: dict[str, Any]) -> None:
 def _guard(response: Response) -> Response:
     """Let the page load nothing from elsewhere."""
     response.headers["Content-Security-Policy"] = _CSP
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
