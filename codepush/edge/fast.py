@@ -9,6 +9,7 @@ from codepush.services.container import Services
 from codepush.settings import Settings
 from codepush.telemetry.access import AccessLog
 from codepush.web.context import EXTENSION
+from codepush.web.headers import guards
 
 
 class Edge:
@@ -18,6 +19,7 @@ class Edge:
         """Answer with ``services``."""
         self.watch = Watch(access, settings.trusted_proxies, settings.public_path)
         self.spool_dir = settings.spool_dir
+        self.guards = guards(settings)
         want_diff = services.acquisition.want_diff
         self.checks = Checks(services.snapshot, services.storage, settings, want_diff)
         reports = services.stores.reports

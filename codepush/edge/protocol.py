@@ -14,8 +14,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from codepush.edge.answer import Answer
 from codepush.edge.bridge import SMALL_BYTES, Bridge
-from codepush.edge.refusals import refusal
+from codepush.edge.refusals import REFUSED, refusal
 from codepush.edge.taken import Taken
+from codepush.web.headers import ALWAYS
 
 MAX_URL_BYTES = 8_190
 MAX_HEAD_BYTES = 64 * 1024
@@ -292,7 +293,9 @@ class EdgeProtocol(HttpToolsProtocol):
                 return
             cycle.disconnected = True  # the app's answer has no reader any more
             cycle.message_event.set()
-        self.transport.write(refusal(status, self.url))
+        guards = ALWAYS if self.edge is None else self.edge.guards
+        self.transport.write(refusal(status, self.url, guards))
+        REFUSED.add(1, str(status))
         self._since = self.clock.now
         self._linger(LINGER_S)
 

@@ -1,12 +1,20 @@
 """Answers that are written without Flask: errors of the server itself, and words about reports."""
 
+from collections.abc import Mapping
 from functools import cache
 
 import orjson
 
 from codepush.edge.answer import Answer
 from codepush.services.acquisition import unknown_key
+from codepush.telemetry.counters import Counter
 from codepush.web.errors import API_PREFIX, STORE_AWAY, plain_sentence
+
+REFUSED = Counter(
+    "edge_refused_total",
+    "Requests that the event loop refused: no HTTP, too large a head, or too slow.",
+    ("status",),
+)
 
 _REASONS = {
     400: b"400 Bad Request",
@@ -17,10 +25,15 @@ _REASONS = {
 }
 
 
-def refusal(status: int, url: bytes) -> bytes:
+def refusal(status: int, url: bytes, headers: Mapping[str, str]) -> bytes:
     """Return a whole response, after which the connection is to be closed.
 
     In the form that clients of the address know: JSON below ``/api/v1``, else the sentence alone.
+
+    Args:
+        status: Why.
+        url: What was asked for, as far as it was read.
+        headers: More of them: what browsers are told by all answers of the server.
     """
     code, sentence = plain_sentence(status)
     if url.startswith(API_PREFIX.encode()):
@@ -33,6 +46,7 @@ def refusal(status: int, url: bytes) -> bytes:
             b"HTTP/1.1 %b\r\n" % _REASONS[status],
             b"content-type: %b\r\n" % kind,
             b"content-length: %d\r\n" % len(body),
+            *(f"{name.lower()}: {value}\r\n".encode() for name, value in headers.items()),
             b"cache-control: no-store\r\nconnection: close\r\n\r\n",
             body,
         ]

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import resource
 import socket
 import time
@@ -17,6 +18,14 @@ from tests.server.real import RealServer, cmdline
 
 CHECK = "/v0.1/public/codepush/update_check"
 REPORT = "/v0.1/public/codepush/report_status/deploy"
+COLLECTOR = "a-token-of-the-collector"
+GUARDS = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=31536000",
+    "x-content-type-options": "nosniff",
+}
+"""What browsers are told by each answer to people and managers, where PUBLIC_URL is https."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +36,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
         port = int(probe.getsockname()[1])
     folder = tmp_path_factory.mktemp("var")
     started = Processes(uuid.uuid4().hex, folder, port)
-    found = RealServer(started, WEB_CONCURRENCY="1")
+    found = RealServer(
+        started, WEB_CONCURRENCY="1", PUBLIC_URL="https://cp.example.com", METRICS_TOKEN=COLLECTOR
+    )
     found.add_app("App")
     yield found
     assert requests.get(f"{found.url}/health/ready", timeout=10).text == "Ready"
@@ -281,6 +292,7 @@ def test_what_is_no_sound_request_is_refused_and_nothing_after_it_is_read(
         assert status in {400, 405, 0}
         if status == 400:
             assert headers["connection"] == "close"
+            assert headers.items() >= GUARDS.items()
             assert body == b"The request is malformed. Please check its headers and body."
         assert status == 405 or client.is_closed()
 
@@ -303,6 +315,7 @@ def test_errors_of_the_server_itself_are_json_below_the_seed_api(server: RealSer
         status, headers, body = client.answer()
     assert status == 414
     assert headers["content-type"] == "application/json"
+    assert headers.items() >= GUARDS.items()
     assert json.loads(body)["error"]["code"] == "UriTooLong"
 
 
@@ -323,6 +336,28 @@ def test_heads_without_end_are_refused_so_that_clients_can_read_it(
         client.send(head)
         found, headers, _ = client.answer()
         assert (found, headers["connection"]) == (status, "close")
+        assert headers.items() >= GUARDS.items()
+
+
+def refused(server: RealServer) -> dict[str, int]:
+    """How many requests the event loop refused, by status."""
+    answer = server.get("/metrics", headers={"Authorization": f"Bearer {COLLECTOR}"})
+    answer.raise_for_status()
+    line = r'^codepush_edge_refused_total\{status="(\d+)"\} (\d+)'
+    counted = re.findall(line, answer.text, re.MULTILINE)
+    return {status: int(count) for status, count in counted}
+
+
+def test_what_the_loop_refuses_is_counted_by_status(server: RealServer) -> None:
+    before = refused(server)
+    for head in ("RUBBISH\r\n\r\n", "RUBBISH\r\n\r\n", f"GET /{'x' * 9_000} HTTP/1.1\r\n\r\n"):
+        with Client(server) as client:
+            assert client.send(head).status() in {400, 414}
+    after = refused(server)
+    assert {status: after[status] - before.get(status, 0) for status in ("400", "414")} == {
+        "400": 2,
+        "414": 1,
+    }
 
 
 def test_bodies_beyond_the_limit_are_refused_so_that_clients_can_read_it(
@@ -400,6 +435,7 @@ def test_a_request_that_trickles_in_is_given_up_on(server: RealServer, beginning
         else:
             pytest.fail("it was waited for")
     assert said.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nx-content-type-options: nosniff\r\n" in said
 
 
 def test_idle_connections_by_the_thousand_harm_nobody(server: RealServer, key: str) -> None:
