@@ -67,7 +67,7 @@ def measure(folder: str, url: str) -> None:
             for _ in range(each):
                 services.webhook_deliveries.ping(ann, shown.webhook.id)
         began, cpu = time.monotonic(), time.process_time()
-        build_delivering(settings, stores).run(work_s=120)
+        build_delivering(settings, stores, stores.clock).run(work_s=120)
         took, cpu = time.monotonic() - began, time.process_time() - cpu
         count = endpoints * each
         print(f"| {endpoints} | {count} | {count / took:.0f} | {cpu / count * 1_000:.2f} |")

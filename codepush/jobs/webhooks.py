@@ -17,7 +17,7 @@ def deliver() -> None:
     """Deliver what is due; what is not done in time is left to the next such job."""
     stores().agenda.note_start()
     try:
-        build_delivering(settings(), stores()).run(
+        build_delivering(settings(), stores(), stores().clock).run(
             work_s=_WORK_S, idle_s=_IDLE_S, is_stopping=stopping.is_asked
         )
     except STORE_ERRORS as exc:

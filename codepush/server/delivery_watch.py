@@ -2,19 +2,19 @@
 
 import logging
 import threading
-import time
 
 import redis
 
-from codepush.store.agenda import Agenda
+from codepush.services.clock_jumps import ClockJumps
 from codepush.store.connection import connect
 from codepush.store.queue import DELIVERIES, JobQueue
+from codepush.store.stores import open_stores
 
 log = logging.getLogger("codepush.server")
 
 DELIVER = "codepush.jobs.webhooks.deliver"
 _LOOK_S = 0.25
-"""Between two looks: one read each, whatever the number of webhooks."""
+"""Between two looks: two reads each, whatever the number of webhooks."""
 _TIMEOUT_S = 180
 
 
@@ -23,7 +23,9 @@ class DeliveryWatch:
 
     def __init__(self, url: str, queue_url: str):
         """Watch the agenda in the store at ``url``, and enqueue at ``queue_url``."""
-        self._agenda = Agenda(connect(url))
+        stores = open_stores(connect(url))
+        self._agenda = stores.agenda
+        self._jumps = ClockJumps(stores, stores.clock)
         self._queue = JobQueue(queue_url)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="delivery watch", daemon=True)
@@ -41,7 +43,7 @@ class DeliveryWatch:
     def _run(self) -> None:
         while not self._stopped.wait(_LOOK_S):
             try:
-                self.look(time.time_ns() // 1_000_000)
+                self.look(self._jumps.look())
             except redis.RedisError as exc:
                 log.debug("webhooks wait for the store (%s)", exc)
 

@@ -29,13 +29,12 @@ from codepush.services.clock import Clock
 from codepush.services.handing_on import HandingOn
 from codepush.services.sharing import FIRST_AT_ONCE, Hand, Shares, may_hold
 from codepush.store.connection import STORE_ERRORS
+from codepush.store.deliveries import LONGEST_HOLD_MS
 from codepush.store.stores import Stores
 
 log = logging.getLogger("codepush.webhooks")
 
 THREADS = 64
-HELD_MS = 20_000
-"""How long a silent worker keeps its webhooks: more than an attempt may take."""
 _RENEW_S = 5.0
 _FETCHED = 50
 _ENOUGH = 10
@@ -199,7 +198,7 @@ class Delivering:
             *key,
             self._holder,
             now_ms=now_ms,
-            until_ms=now_ms + HELD_MS,
+            until_ms=now_ms + LONGEST_HOLD_MS,
             count=count + len(known) if count else 0,
             known=known,
         )

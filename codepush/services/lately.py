@@ -23,7 +23,7 @@ class Lately:
         """Remember it."""
         self._age()
         if len(self._young) >= self._half:
-            self._begin(self._young)
+            self._begin(self._young, time.monotonic())
         self._young.add(hash(what))
 
     def __contains__(self, what: Hashable) -> bool:
@@ -32,16 +32,16 @@ class Lately:
         digest = hash(what)
         return digest in self._young or digest in self._old
 
-    def __len__(self) -> int:
-        """Return how many things are remembered, at least; some of them may be too old."""
-        return len(self._young) + len(self._old)
-
     def _age(self) -> None:
-        passed_s = time.monotonic() - self._began_at
-        if passed_s >= self._half_s:
-            self._begin(self._young if passed_s < 2 * self._half_s else set())
+        now = time.monotonic()
+        passed_s = now - self._began_at
+        if passed_s >= 2 * self._half_s:
+            self._begin(set(), now)
+        elif passed_s >= self._half_s:
+            # From when it was time, not from now: else what is asked for seldom would stay longer.
+            self._begin(self._young, self._began_at + self._half_s)
 
-    def _begin(self, old: set[int]) -> None:
+    def _begin(self, old: set[int], at: float) -> None:
         self._old = old
         self._young = set()
-        self._began_at = time.monotonic()
+        self._began_at = at

@@ -66,6 +66,9 @@ class Prepared:
             held, release = known.get(number, (None, None))
             if release is None or held != digest:
                 release = _lean(decode_release(number, text), shared)
+            else:
+                for said in (release.app_version, release.description):
+                    shared.setdefault(said, said)
             releases.append(release)
             digests.append(digest)
         self.releases = tuple(releases)

@@ -111,6 +111,7 @@ class Snapshot:
         """Go on with what is held, checked or not."""
         with self._lock:
             self._is_connected = False
+            self._former.clear()
             self._lost_at = time.monotonic() if self._lost_at is None else self._lost_at
             for each in self._held.values():
                 each.mark.is_valid = True

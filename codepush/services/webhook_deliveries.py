@@ -179,7 +179,7 @@ class WebhookDeliveries:
         return wanted
 
     def _wake(self, webhook: Webhook) -> None:
-        self._stores.agenda.bring_forward(webhook.organization_id, self._clock())
+        self._stores.agenda.bring_forward(webhook.organization_id, 0)
 
 
 def _require_enabled(webhook: Webhook) -> None:

@@ -1,5 +1,6 @@
 """What webhooks need now and then, done by a worker: old deliveries leave, keys are renewed."""
 
+import logging
 from dataclasses import replace
 
 from codepush.domain.webhooks import Webhook
@@ -7,6 +8,8 @@ from codepush.services.clock import Clock
 from codepush.services.vault import LockedError, Vault
 from codepush.store.deliveries import KEPT_S
 from codepush.store.stores import Stores
+
+log = logging.getLogger("codepush.webhooks")
 
 
 class WebhookUpkeep:
@@ -19,24 +22,36 @@ class WebhookUpkeep:
         self._clock = clock
 
     def keep_all(self) -> None:
-        """Forget old deliveries of every webhook, and encrypt secrets under the newest key."""
+        """Forget old deliveries of every webhook, and encrypt secrets under the newest key.
+
+        Logs a warning where there are webhooks that none of the keys opens.
+        """
         before_ms = self._clock() - KEPT_S * 1_000
+        locked = 0
         for organization_id in self._stores.agenda.all():
             for webhook in self._stores.webhooks.list_of(organization_id):
                 self._stores.delivery_log.forget(organization_id, webhook.id, before_ms=before_ms)
-                self._renew(webhook)
+                locked += not self._renew(webhook)
+        if locked:
+            log.warning(
+                "%d webhooks cannot be called: they were encrypted under another SECRET_KEY than"
+                " the server has now; put the old one behind the new one: SECRET_KEY=new,old",
+                locked,
+            )
 
-    def _renew(self, webhook: Webhook) -> None:
-        renewed = replace(
-            webhook,
-            url=self._renewed(webhook.url),
-            secrets=tuple(map(self._renewed, webhook.secrets)),
-        )
+    def _renew(self, webhook: Webhook) -> bool:
+        """Encrypt what a webhook keeps under the newest key; tells whether it can be called."""
+        before = (webhook.url, *webhook.secrets)
+        after = [self._renewed(kept) for kept in before]
+        url, *secrets = (new or old for new, old in zip(after, before, strict=True))
+        renewed = replace(webhook, url=url, secrets=tuple(secrets))
         if renewed != webhook:
             self._stores.webhooks.reencrypt(webhook, renewed)
+        return all(after[:2])  # the newest secret is the first
 
     def _renewed(self, kept: str) -> str:
+        """Return a text under the newest key; "" for one that no key opens."""
         try:
             return self._vault.renewed(kept)
         except LockedError:
-            return kept  # deliveries say so, where they need it
+            return ""

@@ -112,7 +112,7 @@ class Webhooks:
             created_by=principal.user.email,
         )
         made, secret = self._with_secret(self._changed(principal, blank, wanted))
-        self._stores.agenda.enter(organization_id, self._clock())
+        self._stores.agenda.enter(organization_id)
         # What happened until now is not its business.
         self._stores.audit.fold(organization_id, now_ms=self._clock())
         made = replace(made, since=self._stores.audit.head(organization_id))
@@ -256,7 +256,7 @@ class Webhooks:
         )
 
     def _wake(self, webhook: Webhook) -> None:
-        self._stores.agenda.bring_forward(webhook.organization_id, self._clock())
+        self._stores.agenda.bring_forward(webhook.organization_id, 0)
 
 
 def _check_format(found: Webhook, changed: Webhook, *, has_url: bool) -> None:

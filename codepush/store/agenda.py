@@ -19,9 +19,9 @@ class Agenda:
         """Use ``client``."""
         self._client = client
 
-    def enter(self, organization_id: OrganizationId, at_ms: int) -> None:
-        """Look at an organization from now on, first at a time."""
-        self._client.zadd(keys.WEBHOOK_AGENDA, {organization_id: at_ms})
+    def enter(self, organization_id: OrganizationId) -> None:
+        """Look at an organization from now on, first at once."""
+        self._client.zadd(keys.WEBHOOK_AGENDA, {organization_id: 0})
 
     def bring_forward(self, organization_id: OrganizationId, at_ms: int) -> None:
         """Look at an organization at a time or earlier, if it is looked at at all."""
@@ -32,17 +32,9 @@ class Agenda:
         self._client.zadd(keys.WEBHOOK_AGENDA, {organization_id: now_ms + LOOK_AGAIN_MS}, xx=True)
 
     def due(self, now_ms: int, count: int = 1_000) -> list[OrganizationId]:
-        """Return the organizations to look at, longest due first.
-
-        Nobody is put off for longer than ``LOOK_AGAIN_MS``; who seems to be, by a clock that jumped
-        back since, is due.
-        """
-        pipe = self._client.pipeline(transaction=False)
-        pipe.zrangebyscore(keys.WEBHOOK_AGENDA, "-inf", now_ms, start=0, num=count)
-        latest = now_ms + 2 * LOOK_AGAIN_MS
-        pipe.zrangebyscore(keys.WEBHOOK_AGENDA, f"({latest}", "+inf", start=0, num=count)
-        due, put_off = pipe.execute()
-        return [OrganizationId(text) for text in [*due, *put_off][:count]]
+        """Return the organizations to look at, longest due first."""
+        found = self._client.zrangebyscore(keys.WEBHOOK_AGENDA, "-inf", now_ms, start=0, num=count)
+        return [OrganizationId(text) for text in found]
 
     def all(self) -> list[OrganizationId]:
         """Return every organization that may have webhooks."""

@@ -6,7 +6,6 @@ organization whose bell was not heard is looked at within a minute.
 
 import logging
 import threading
-import time
 
 from codepush.domain.ids import OrganizationId
 from codepush.store.agenda import Agenda
@@ -43,6 +42,6 @@ class Bell:
             rung, self._rung = self._rung, set()
         try:
             for organization_id in rung:
-                self._agenda.bring_forward(organization_id, time.time_ns() // 1_000_000)
+                self._agenda.bring_forward(organization_id, 0)
         except STORE_ERRORS as exc:
             log.debug("webhooks of some organizations wait for a minute (%s)", exc)

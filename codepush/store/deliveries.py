@@ -31,11 +31,10 @@ KEPT_S = 30 * 86_400
 """How long a delivery is kept."""
 MAX_LOG = 5_000
 """Deliveries of a webhook that are kept; beyond it the oldest leave, those that wait last."""
+LONGEST_HOLD_MS = 20_000
+"""How long a silent worker keeps a webhook: more than an attempt may take."""
 MAX_ATTEMPTS = 20
 """Newest attempts of a delivery that are kept."""
-
-_SKEW_MS = 60_000
-"""By how much clocks of workers may differ; what is more is a clock that jumped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +120,7 @@ class DeliveryStore:
             args += [each.webhook_id, member, each.sequence, digest, numbers[digest]]
         first = [keys.webhook_head(organization_id), keys.webhook_queue(organization_id)]
         notices = [keys.notice(organization_id, digest) for digest in numbers]
-        bounds: list[str | int] = [old, new, now_ms, KEPT_S, MAX_LOG, int(again)]
-        bounds += [_SKEW_MS, len(texts)]
+        bounds: list[str | int] = [old, new, now_ms, KEPT_S, MAX_LOG, int(again), len(texts)]
         left = self._scripts.run("hand_on", [*first, *notices, *touched], [*bounds, *texts, *args])
         if left is None:
             return False
@@ -173,7 +171,7 @@ class DeliveryStore:
         members = self._scripts.run(
             "claim_webhook",
             self._keys(organization_id, webhook_id),
-            [webhook_id, holder, now_ms, until_ms, count, _SKEW_MS],
+            [webhook_id, holder, now_ms, until_ms, count],
         )
         if members is None:
             return None
@@ -189,6 +187,24 @@ class DeliveryStore:
         """Give a webhook back."""
         self._scripts.run(
             "let_go_webhook", self._keys(organization_id, webhook_id), [webhook_id, holder]
+        )
+
+    def shift(
+        self, organization_id: OrganizationId, webhook_id: WebhookId, before_ms: int, now_ms: int
+    ) -> None:
+        """Bring all that a webhook waits for forward, since a clock jumped back.
+
+        Args:
+            organization_id: Whose webhook.
+            webhook_id: The webhook.
+            before_ms: What the clock showed before. Once it is done for one such time, it is done.
+            now_ms: What it shows now.
+        """
+        webhook, queue, index = self._keys(organization_id, webhook_id)
+        self._scripts.run(
+            "shift_webhook",
+            [webhook, queue, keys.delivery_log(organization_id, webhook_id), index],
+            [webhook_id, before_ms, now_ms, LONGEST_HOLD_MS],
         )
 
     def settle(

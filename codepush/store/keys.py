@@ -57,6 +57,7 @@ key (below ``cp:1:``)           type  contents                                  
 ``{jobs}:unreferenced``         hash  blob key -> when it was first seen unused, ms  until collected
 ``{jobs}:webhooks``             zset  organizations by time to look at them (index)  ever
 ``{jobs}:deliver``              str   a job that delivers was enqueued               1 minute
+``{jobs}:clock``                str   the latest time that workers read              ever
 ``{jobs}:tick:PERIOD:NUMBER``   str   housekeeping of a period was enqueued          2 periods
 ``{jobs}:outcomes``             hash  how jobs ended -> number                       ever
 ``{jobs}:counts``               hash  JSON of a counter and labels -> number         ever
@@ -106,13 +107,14 @@ OF_TAG = {"u": _OF_USER, "o": _OF_ORGANIZATION, "a": _OF_APP}
 
 A backup reads them with the rest of their group, also those that come to be while it looks around.
 """
-_PASSING = {"jobs:tick", "jobs:deliver", "jobs:unreferenced"}
+_PASSING = {"jobs:tick", "jobs:deliver", "jobs:clock", "jobs:unreferenced"}
 _KEY = re.compile(rf"{ROOT}:\{{([^}}]+)\}}:(.+)", re.DOTALL)
 
 USERS = f"{ROOT}:{{users}}:all"
 WELCOMED = f"{ROOT}:{{users}}:welcomed"
 WEBHOOK_AGENDA = f"{ROOT}:{{jobs}}:webhooks"
 DELIVER = f"{ROOT}:{{jobs}}:deliver"
+CLOCK = f"{ROOT}:{{jobs}}:clock"
 
 
 UNREFERENCED = f"{ROOT}:{{jobs}}:unreferenced"

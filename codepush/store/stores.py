@@ -10,6 +10,7 @@ from codepush.store.bell import Bell
 from codepush.store.binaries import BinaryStore
 from codepush.store.changes import Changes
 from codepush.store.claims import Claims
+from codepush.store.clock import StoreClock
 from codepush.store.connection import StoreClient
 from codepush.store.deliveries import DeliveryStore
 from codepush.store.delivery_log import DeliveryLog
@@ -47,6 +48,7 @@ class Stores:
     deliveries: DeliveryStore
     delivery_log: DeliveryLog
     agenda: Agenda
+    clock: StoreClock
 
 
 def open_stores(client: StoreClient) -> Stores:
@@ -76,4 +78,5 @@ def open_stores(client: StoreClient) -> Stores:
         deliveries=DeliveryStore(client, scripts, delivery_log),
         delivery_log=delivery_log,
         agenda=agenda,
+        clock=StoreClock(scripts),
     )

@@ -4,6 +4,7 @@ import io
 import shutil
 import struct
 import subprocess
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 import requests
 
+from codepush.server.embedded import EmbeddedStore
 from tests.api_client import bundle
 from tests.needed import lacking
-from tests.server.processes import Processes, wait_for
+from tests.server.processes import Processes, connect, wait_for
 from tests.server.real import RealServer
+from tests.webhooks import receiver as answers
 from tests.webhooks.receiver import Receiver
 
 CHECK = "/v0.1/public/codepush/update_check"
@@ -116,12 +119,19 @@ def test_a_clock_that_jumps_back_under_a_whole_server(
     server = site.server
     hook = {"url": f"{receiver.url}/hook", "events": ["deployment.released"]}
     site.call("POST", "/webhooks", json=hook)
+    site.call("POST", "/webhooks", json=hook | {"url": f"{receiver.url}/later"})
+    receiver.answers["/later"] = answers.status(500)
     first = site.release()
     site.report("d1")
     site.report("d2")
-    wait_for(lambda: len(receiver.at("/hook")) == 1, "a delivery")
+    wait_for(lambda: receiver.at("/hook") and receiver.at("/later"), "deliveries")
+    receiver.answers.clear()
 
     clock.shift(-HOUR_S)
+    with connect(EmbeddedStore(processes.data_dir).url) as store:
+        assert HOUR_S - 60 < time.time() - store.time()[0] < HOUR_S + 60
+    # Nothing new is told to those that wait for their second try, in some seconds.
+    wait_for(lambda: len(receiver.at("/later")) == 2, "a second try after the jump", 30)
     content = loose()
     second = site.release(content)
     # As the clock says: so it was moved under the web processes.
@@ -134,13 +144,21 @@ def test_a_clock_that_jumps_back_under_a_whole_server(
     # Workers go on, and make packages smaller.
     wait_for(lambda: site.check()["package_size"] < len(content) / 2, "the job of a worker", 20)
     assert server.get("/health/ready").text == "Ready"
+    killed = server.one_of("worker deliveries")
+    assert killed
+    killed.kill()
+    third = site.release()
+    wait_for(lambda: len(receiver.at("/hook")) == 3, "a delivery by another worker", 60)
+    assert third["uploadTime"] < first["uploadTime"]
     # A token that was made before is as good as before, and one can be made.
     assert site.call("POST", "/auth/tokens", json={"friendlyName": "after"})
 
     clock.shift(0)
     site.release()
-    wait_for(lambda: site.check()["label"] == "v3", "the update", 2)
-    wait_for(lambda: len(receiver.at("/hook")) == 3, "a delivery when the clock is right", 10)
+    wait_for(lambda: site.check()["label"] == "v4", "the update", 2)
+    wait_for(lambda: len(receiver.at("/hook")) == 4, "a delivery when the clock is right", 10)
+    labels = [each.json["release"]["label"] for each in receiver.at("/hook")]
+    assert labels == ["v1", "v2", "v3", "v4"]
     for words in ("verify",), ("audit", "verify"):
         process = processes.python("-P", "-m", "codepush", *words)
         told, said = process.communicate(timeout=60)

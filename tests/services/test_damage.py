@@ -44,6 +44,7 @@ NO_KIND = {
     "cp:{layout}": "set anew by whatever looks first; see tests/store/test_layout.py",
     "jobs:unreferenced": "begun anew by the next collection of packages, which waits from then",
     "jobs:deliver": "one more job is enqueued",
+    "jobs:clock": "it is noted anew within seconds",
     "jobs:tick:*": "housekeeping is done once more",
 }
 PASSES = "it goes by itself, and is a limit or a short memory"

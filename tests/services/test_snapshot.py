@@ -134,6 +134,17 @@ def test_of_a_history_only_what_changed_is_read_anew(pair: Pair) -> None:
     assert after.releases[4].is_mandatory
 
 
+def test_what_releases_have_in_common_is_held_once(pair: Pair) -> None:
+    _, api, key, there = pair
+    for number in range(2, 6):
+        api.release(bundle(str(number)), "1.0.0", description="Mends what was broken.")
+        wait_for(lambda n=number: there.label(key) == f"v{n}")
+    prepared = there.prepared(key)
+    assert prepared
+    assert len({id(each.app_version) for each in prepared.releases}) == 1
+    assert len({id(each.description) for each in prepared.releases[1:]}) == 1
+
+
 def test_a_cleared_history_holds_nothing_of_before(pair: Pair) -> None:
     _, api, key, there = pair
     api.call("DELETE", "/apps/App/deployments/Staging/history", expect=204)
@@ -156,6 +167,16 @@ def test_what_changed_and_is_not_asked_for_leaves_at_the_next_poll(
     wait_for(lambda: not there.services.snapshot._former)
     assert there.prepared(key) is None
     assert there.label(key) == "v2"
+
+
+def test_while_nobody_polls_what_changed_is_not_piled_up(pair: Pair) -> None:
+    here, api, key, _ = pair
+    snapshot = here.services.snapshot
+    snapshot.lost()
+    api.release(bundle("2"), "1.0.0")
+    snapshot.lost()  # as each time that the store cannot be reached
+    assert not snapshot._former
+    assert here.label(key) == "v2"
 
 
 def test_a_deleted_deployment_stops_answering_everywhere(pair: Pair) -> None:

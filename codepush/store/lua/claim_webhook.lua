@@ -1,10 +1,9 @@
 -- Take a webhook for one worker, or hold it longer, and return what of its queue is due.
 -- KEYS: webhook, its queue, organization's queue of webhooks.
--- ARGV: id, who takes it, now in ms, until when, most members to return, by how many ms clocks may
---       differ.
+-- ARGV: id, who takes it, now in ms, until when, most members to return.
 -- Returns members of the queue, none where nothing is due or where its endpoint asked to be left
 -- alone; or nil where another worker has it, or nobody is to have it.
-local webhook = redis.call('HMGET', KEYS[1], 'disabled', 'holder', 'held_until', 'last_due')
+local webhook = redis.call('HMGET', KEYS[1], 'disabled', 'holder', 'held_until')
 local is_own = webhook[2] == ARGV[2]
 if webhook[1] ~= '' then
   if is_own then redis.call('HDEL', KEYS[1], 'holder', 'held_until') end
@@ -23,13 +22,6 @@ if quiet and tonumber(quiet) > tonumber(ARGV[3]) then
   end
   redis.call('ZADD', KEYS[3], quiet, ARGV[1])
   return {}
-end
-if webhook[4] and tonumber(webhook[4]) > tonumber(ARGV[3]) + tonumber(ARGV[6]) then
-  -- The clock jumped back. What was due by the old one is due now, in the order that it had.
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[3], webhook[4])) do
-    redis.call('ZADD', KEYS[2], ARGV[3], member)
-  end
-  redis.call('HSET', KEYS[1], 'last_due', ARGV[3])
 end
 local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[3], 'LIMIT', 0, ARGV[5])
 if #due > 0 or is_own then

@@ -2,9 +2,9 @@
 -- KEYS: head, organization's queue of webhooks, the notices, then for each delivery: webhook, its
 --       queue, its log, delivery.
 -- ARGV: head it must be or '' for any, new head or '', now in ms, seconds to keep deliveries, most
---       deliveries in a log, '1' to put those that are there already into the queue again, by how many
---       ms clocks may differ, how many notices, the notices, then for each delivery: webhook id,
---       member of the queue and the log, sequence number, name of the notice, its number.
+--       deliveries in a log, '1' to put those that are there already into the queue again, how many
+--       notices, the notices, then for each delivery: webhook id, member of the queue and the log,
+--       sequence number, name of the notice, its number.
 -- Returns the deliveries that left the logs for it, as webhook id and member in turns; or nil
 -- where the head is another.
 if ARGV[1] ~= '' and (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return nil end
@@ -24,24 +24,22 @@ end
 
 local now = tonumber(ARGV[3])
 local left = {}
-local notices = tonumber(ARGV[8])
+local notices = tonumber(ARGV[7])
 for i = 1, notices do
   -- Before the deliveries: one of them without what it tells would be dropped.
-  redis.call('HSET', KEYS[2 + i], 'text', ARGV[8 + i])
+  redis.call('HSET', KEYS[2 + i], 'text', ARGV[7 + i])
   redis.call('EXPIRE', KEYS[2 + i], ARGV[4])
 end
 local k = 3 + notices
-for i = 9 + notices, #ARGV, 5 do
+for i = 8 + notices, #ARGV, 5 do
   local webhook, queue, log, delivery = unpack(KEYS, k, k + 3)
   k = k + 4
   local is_new = redis.call('EXISTS', delivery) == 0
   if redis.call('HGET', webhook, 'disabled') == '' and (is_new or ARGV[6] == '1') then
-    -- Never before one that came earlier, though clocks of workers differ; but a clock that jumped
-    -- back keeps nobody waiting. What came earlier is brought forward when the webhook is claimed.
-    local last = tonumber(redis.call('HGET', webhook, 'last_due') or '0')
-    local has_jumped = last > now + tonumber(ARGV[7])
-    local text = string.format('%.0f', has_jumped and now or math.max(now, last))
-    if not has_jumped then redis.call('HSET', webhook, 'last_due', text) end
+    -- Never before one that came earlier, though clocks of workers differ.
+    local due = math.max(now, tonumber(redis.call('HGET', webhook, 'last_due') or '0'))
+    local text = string.format('%.0f', due)
+    redis.call('HSET', webhook, 'last_due', text)
     redis.call('HSET', delivery, 'status', 'waiting', 'stage', '0', 'next_at_ms', text)
     if is_new then
       redis.call('HSET', delivery, 'sequence', ARGV[i + 2], 'notice', ARGV[i + 3],
