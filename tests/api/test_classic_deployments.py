@@ -219,11 +219,23 @@ def test_a_renamed_deployment_keeps_its_key_and_releases(
 
 
 def test_a_deployment_s_key_cannot_be_changed(api: ApiClient) -> None:
-    key = api.key()
-    body = {"name": "Beta", "key": OLD_KEY}
-    answer = api.call("PATCH", "/apps/App/deployments/Staging", body, expect=200).get_json()
-    assert answer["deployment"]["key"] == key
+    """An answer of 200 would say that it was."""
+    for body in ({"key": OLD_KEY}, {"name": "Beta", "key": OLD_KEY}):
+        assert api.refused(400, "PATCH", "/apps/App/deployments/Staging", body) == (
+            "The key of a deployment cannot be changed, since devices have it. Leave the key"
+            " out, or delete the deployment and add one with that key."
+        )
+    assert names(api) == ["Production", "Staging"]
     assert status_of(api, OLD_KEY) == 404
+
+
+@pytest.mark.parametrize("given", ["its own", "", None])
+def test_a_rename_may_send_the_key_along(api: ApiClient, given: str | None) -> None:
+    key = api.key()
+    body = {"name": "Beta", "key": key if given else given}
+    answer = api.call("PATCH", "/apps/App/deployments/Staging", body, expect=200).get_json()
+    assert answer["deployment"]["name"] == "Beta"
+    assert answer["deployment"]["key"] == key
 
 
 def test_a_deployment_is_not_renamed_to_a_taken_name(api: ApiClient) -> None:

@@ -47,8 +47,17 @@ def get_deployment(app: str, deployment: str) -> Response:
 
 
 def patch_deployment(app: str, deployment: str) -> Response:
-    """Rename a deployment."""
+    """Rename a deployment. Its key stays, so the one it has is the only one that may be given."""
     body = read_json(DeploymentSchema())
+    if body.get("key"):
+        _, found = services().deployments.get(principal(), app, deployment)
+        if body["key"] != found.key:
+            raise InvalidParameterError(
+                "The key of a deployment cannot be changed, since devices have it. Leave the key"
+                " out, or delete the deployment and add one with that key.",
+                parameter="key",
+                reason="Unchangeable",
+            )
     if "name" in body:
         found = services().deployments.rename(principal(), app, deployment, body["name"])
     else:

@@ -94,6 +94,13 @@ def test_a_deployment_is_renamed_and_keeps_its_key(world: SeedClient) -> None:
     assert world.patch("/apps/App/deployments/Test", {})["deployment"] == after
 
 
+def test_a_key_for_a_deployment_that_has_one_is_refused(world: SeedClient) -> None:
+    body = {"name": "Test", "key": "another-key-of-devices"}
+    error = world.refused(400, "PATCH", "/apps/App/deployments/Staging", body)
+    assert error["details"] == {"parameter": "key", "reason": "Unknown field; leave it out."}
+    assert world.get("/apps/App")["app"]["deployments"] == ["Production", "Staging"]
+
+
 def test_a_deployment_is_deleted_and_its_key_is_dead(world: SeedClient) -> None:
     key = world.get("/apps/App/deployments/Staging")["deployment"]["key"]
     world.delete("/apps/App/deployments/Staging")
