@@ -1,7 +1,10 @@
 """A setting, route or command that is not documented fails here."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from flask import Flask
 
 import config.default
 from codepush.cli import codepush
+from codepush.server.access import store_url
+from codepush.settings import load_settings
 from codepush.telemetry.counters import counters
 
 ROOT = Path(__file__).parents[1]
@@ -85,18 +90,25 @@ def test_pyproject_holds_only_what_setup_cfg_cannot() -> None:
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def shown(name: str) -> list[tuple[str, str]]:
-    """Return each use of a program in the documentation: the page, and the arguments."""
+def parts() -> list[tuple[Path, str]]:
+    """Return each command line that the documentation shows, cut at pipes: its page, and itself."""
     found = []
     for page in PAGES:
         text = page.read_text("utf-8").replace("\\\n", " ")
         blocks = re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
         blocks += re.findall(r"^ {4}\S.*$", text, re.MULTILINE)
         for line in "\n".join(blocks).splitlines():
-            for part in re.split(r"&&|\|", line.partition(" #")[0]):
-                use = re.search(rf"(?:^|.*[ /]){name} (.*)$", part.strip())
-                if use and not use[1].startswith("HTTP/"):
-                    found.append((page.name, use[1]))
+            found += [(page, part.strip()) for part in re.split(r"&&|\|", line.partition(" #")[0])]
+    return found
+
+
+def shown(name: str) -> list[tuple[str, str]]:
+    """Return each use of a program in the documentation: the page, and the arguments."""
+    found = []
+    for page, part in parts():
+        use = re.search(rf"(?:^|.*[ /]){name} (.*)$", part)
+        if use and not use[1].startswith("HTTP/"):
+            found.append((page.name, use[1]))
     return found
 
 
@@ -125,6 +137,82 @@ def test_every_command_shown_is_understood(
 
 def test_the_documentation_shows_commands() -> None:
     assert len(shown("codepush")) > 10
+
+
+BEFORE_A_COMMAND = r"(docker compose (exec|run --rm) web|sudo -u codepush) "
+"""What a machine of another kind needs, and this one has not."""
+
+LASTING = {"codepush serve", "codepush worker"}
+"""Commands that end only when they are told to; tests/server runs these."""
+
+
+class Machine:
+    """A folder that stands for the machine of an operator, with a server's store running."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data_dir = folder / "var"
+        self.ran: set[str] = set()
+        program = folder / "bin" / "codepush"
+        program.parent.mkdir()
+        (folder / "data").mkdir()
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m codepush "$@"\n')
+        program.chmod(0o755)
+
+    def run(self, page: Path, line: str) -> str:
+        """Run a line in a folder of its page; return what it told."""
+        here = self.folder / page.stem
+        if not here.exists():
+            (here / ".venv").mkdir(parents=True)
+            (here / ".venv" / "bin").symlink_to(self.folder / "bin")
+            (here / "var").symlink_to(self.data_dir)
+        done = subprocess.run(
+            ["/bin/sh", "-ec", self._here(page, line)],
+            cwd=here,
+            env={
+                "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+                "PYTHONPATH": str(ROOT),
+                "DATA_DIR": str(self.data_dir),
+            },
+            input="a password of twenty\n" * 2,  # as typed by whoever is asked for one
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            start_new_session=True,  # without a terminal, from which it would be read
+        )
+        assert done.returncode == 0, (page.name, line, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr, (page.name, line, done.stderr)
+        self.ran |= {name for name in commands(codepush, "codepush") if f"{name} " in f"{line} "}
+        return done.stdout
+
+    def _here(self, page: Path, line: str) -> str:
+        """Return a line with the places and the people of this machine."""
+        line = re.sub(BEFORE_A_COMMAND, "", line)
+        line = line.replace("example.com", f"{page.stem.lower()}.example.com")  # pages repeat them
+        line = line.replace("$(date +%F)", "today")  # which may end between two lines
+        line = line.replace("/opt/codepush/bin", str(self.folder / "bin"))
+        line = line.replace("/var/lib/codepush", str(self.data_dir))
+        line = line.replace("/srv/copy", str(self.folder / page.stem / "copy"))
+        line = line.replace(" /data/", f" {self.folder}/data/")
+        return re.sub(r"azure://\S+", f"local://{self.folder}/elsewhere", line)
+
+
+def test_every_command_shown_runs(tmp_path: Path) -> None:
+    """All on one store, as the pages have them: in their order, and with what they made before."""
+    use = rf"({BEFORE_A_COMMAND})?(\w+=\S+ |env \S+ )*([./\w]*/)?codepush "
+    lines = [(page, part) for page, part in parts() if re.match(use, part)]
+    assert len(lines) == len(shown("codepush")), "none is passed over"
+    machine = Machine(tmp_path)
+    with store_url(load_settings({"DATA_DIR": str(machine.data_dir)})):
+        for page, part in lines:
+            machine.run(page, part)
+        in_tables = set(re.findall(r"^\| `(codepush [a-z -]+)` \|", README, re.MULTILINE))
+        for command in sorted(in_tables - machine.ran - LASTING):
+            machine.run(ROOT / "README.md", command)
+        assert machine.ran == set(commands(codepush, "codepush")) - LASTING
+        people = machine.run(ROOT / "README.md", "codepush user list")
+    assert {"ann@readme.example.com", "you@deploying.example.com"} <= set(people.split())
 
 
 @pytest.mark.parametrize(
