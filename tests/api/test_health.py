@@ -1,21 +1,26 @@
-"""What ``/health`` and ``/health/ready`` say of a store that is away, full, or hangs."""
+"""What ``/health`` and ``/health/ready`` say of a store, away, full or hung, and of workers."""
 
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import rq
 from flask.testing import FlaskClient
 
+from codepush.api.health import WORKER_SILENT_S
 from codepush.app import create_app
 from codepush.settings import Settings
 from codepush.store import keys
-from codepush.store.connection import connect
+from codepush.store.connection import connect, connect_queue
+from codepush.store.queue import DELIVERIES
 from tests.redis_servers import Cluster, RedisServer, wait_for
 
 FULL = "is full and takes no changes."
 AWAY = "does not answer."
+NO_WORKER = "Degraded: no worker is there. Background work waits; start `codepush worker`."
 
 
 @pytest.fixture
@@ -123,3 +128,38 @@ def test_each_master_of_a_cluster(settings: Settings, cluster: Cluster) -> None:
     cluster.masters[0].kill()
     cluster.masters[2].kill()
     wait_for(lambda: f"Unhealthy: the store {AWAY}" in http.get("/health").text, "a dead cluster")
+
+
+def test_readiness_tells_of_workers_that_are_missing_or_silent(
+    http: FlaskClient, settings: Settings
+) -> None:
+    """As rq has them in its Redis: there must be one for deliveries, and one for all else."""
+
+    def heard(ago_s: float, worker: rq.Worker) -> None:
+        at = datetime.now(UTC) - timedelta(seconds=ago_s)
+        queue.hset(worker.key, "last_heartbeat", f"{at:%Y-%m-%dT%H:%M:%S.%fZ}")
+
+    def ready() -> str:
+        answer = http.get("/health/ready")
+        assert answer.status_code == 200, "devices are answered without"
+        return answer.text
+
+    assert ready() == NO_WORKER
+    with connect_queue(
+        http.application.extensions["codepush.settings"].effective_queue_url
+    ) as queue:
+        workers = [rq.Worker([name], connection=queue) for name in ("low", DELIVERIES)]
+        try:
+            workers[0].register_birth()
+            assert ready() == NO_WORKER, "nobody delivers"
+            workers[1].register_birth()
+            assert ready() == "Ready"
+            for worker in workers:
+                heard(2 * WORKER_SILENT_S, worker)
+                assert ready() == NO_WORKER, "it was heard two minutes ago"
+                heard(WORKER_SILENT_S / 2, worker)
+                assert ready() == "Ready"
+        finally:
+            for worker in workers:
+                worker.register_death()
+    assert ready() == NO_WORKER

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.api_client import bundle
-from tests.server.processes import Processes
+from tests.server.processes import Processes, wait_for
 from tests.server.real import RealServer, cmdline
 
 CHECK = "/v0.1/public/codepush/update_check"
@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     )
     found.add_app("App")
     yield found
-    assert requests.get(f"{found.url}/health/ready", timeout=10).text == "Ready"
+    wait_for(lambda: found.get("/health/ready").text == "Ready", "all is well, workers included")
     found.stop()
     assert started.close() == []
 
