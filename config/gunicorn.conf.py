@@ -20,7 +20,7 @@ except SettingsError as exc:
     sys.exit(2)
 
 # Here, because gunicorn imports the class of its workers next, and that prometheus-client.
-metrics.prepare(metrics.place(_settings.data_dir))
+metrics.prepare(_settings.data_dir)
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 

@@ -1,14 +1,17 @@
 """Metrics in gunicorn's master: the folder its processes share, and a port of their own."""
 
+import atexit
 import contextlib
-import hashlib
 import logging
 import os
+import shutil
 import stat
+import tempfile
 from pathlib import Path
 
-from codepush.server.errors import ListenError
+from codepush.server.errors import ListenError, ServerError
 from codepush.server.listener import bind, sentence
+from codepush.server.locks import FileLock
 from codepush.settings import Settings
 
 log = logging.getLogger("codepush.server")
@@ -16,41 +19,60 @@ log = logging.getLogger("codepush.server")
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus-client looks for the folder, once, when it is imported."""
 
-
-_MEMORY = Path("/dev/shm")  # noqa: S108 # whose folder it is, is checked
-
-
-def place(data_dir: Path) -> Path:
-    """Return the folder for a server's metrics: in memory, where there is such a place.
-
-    The library writes through memory maps. On a disk that is full, such a write ends the process.
-
-    Args:
-        data_dir: The server's; each has a folder of its own, which the next start finds again.
-    """
-    name = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:16]
-    folder = _MEMORY / f"codepush-{os.getuid()}-{name}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError:
-        return data_dir / "metrics"
-    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-    return folder if is_ours else data_dir / "metrics"
+_MEMORY = Path("/dev/shm")  # noqa: S108 # the folder's name is made up, and nobody else may read
+_PREFIX = f"codepush-metrics-{os.getuid()}-"
+_LOCK = "lock"
+_held: FileLock | None = None
+"""Of this master's folder: held by the master and by each process it forks, so as long as any of
+them lives. A number of a process would not tell that, as containers may share memory, but not
+numbers."""
 
 
-def prepare(folder: Path) -> None:
-    """Make the folder, without what an earlier server left in it.
+def prepare(data_dir: Path) -> None:
+    """Make a folder for this master, and remove those whose master is gone.
+
+    In memory, where there is such a place: the library writes through memory maps, and on a disk
+    that is full such a write ends the process.
 
     To be called before anything imports prometheus-client, and before the first fork; later calls,
     of a reload, do nothing.
     """
-    if os.environ.get(FOLDER) == str(folder):
+    global _held
+    if _held is not None:
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob("*.db"):
-        left.unlink(missing_ok=True)
+    clear(data_dir)
+    try:
+        folder, _held = _make(_MEMORY)
+    except (OSError, ServerError):
+        (data_dir / "metrics").mkdir(parents=True, exist_ok=True)
+        folder, _held = _make(data_dir / "metrics")
     os.environ[FOLDER] = str(folder)
+    atexit.register(_remove, folder, os.getpid())
+
+
+def clear(data_dir: Path) -> None:
+    """Remove the folders of masters that were killed, and whose web processes are gone, too."""
+    for parent in (_MEMORY, data_dir / "metrics"):
+        for folder in parent.glob(f"{_PREFIX}*"):
+            with contextlib.suppress(OSError, ServerError):  # another has just removed it
+                found = folder.lstat()
+                lock = FileLock(folder / _LOCK)
+                if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and lock.acquire():
+                    shutil.rmtree(folder, ignore_errors=True)
+                    lock.release()
+
+
+def _make(parent: Path) -> tuple[Path, FileLock]:
+    # Under its name only when it is locked: whoever clears away meanwhile would take it for left.
+    hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=parent))
+    lock = FileLock(hidden / _LOCK)
+    lock.acquire()
+    return hidden.rename(hidden.with_name(hidden.name.removeprefix("."))), lock
+
+
+def _remove(folder: Path, master: int) -> None:
+    if os.getpid() == master:  # a web process ends with what its master registered
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def forget(pid: int) -> None:

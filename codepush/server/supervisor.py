@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import config
+from codepush.server import metrics
 from codepush.server.child import Child, await_end_of_group, describe_exit, log_end, signal_group
 from codepush.server.errors import ServerError
 from codepush.server.health import HealthWatch
@@ -242,6 +243,7 @@ class Supervisor:
             for pid in self._strays:
                 signal_group(pid, signal.SIGKILL)
                 await_end_of_group(pid)
+            metrics.clear(self._data_dir)  # of a web server that was killed
         finally:
             if self._keeper is not None:
                 self._keeper.stop(signals.hurry_wished)

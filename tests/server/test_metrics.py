@@ -1,6 +1,9 @@
 """Metrics of a whole server: some web processes, and a worker."""
 
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from codepush.server import metrics
 from codepush.server.embedded import EmbeddedStore
 from codepush.store.queue import JobQueue
-from tests.server.processes import Processes, wait_for
+from tests.server.processes import ROOT, Processes, is_alive, wait_for
 from tests.server.real import RealServer, cmdline
 
 TOKEN = "a-token-of-the-tests"
@@ -32,10 +35,12 @@ def server(processes: Processes, metrics_port: int) -> Iterator[RealServer]:
         WEB_CONCURRENCY="2",
         METRICS_TOKEN=TOKEN,
         METRICS_PORT=str(metrics_port),
+        LOG_LEVEL="info",
         QUOTA_ADDRESS_PER_HOUR="0",
     )
     yield running
-    running.stop()
+    if running.process.poll() is None:
+        running.stop()
 
 
 def read(url: str) -> dict[tuple[str, ...], float]:
@@ -107,19 +112,140 @@ def test_readiness_names_each_part_that_is_away(server: RealServer) -> None:
     wait_for(lambda: requests.get(ready, timeout=10).text == "Ready", "all is well again")
 
 
-def test_metrics_are_in_memory_and_of_one_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def folder_of(server: RealServer) -> Path | None:
+    """Where the web processes keep their numbers."""
+    for process in map(psutil.Process, pids(server)):
+        for file in process.open_files():
+            if "codepush-metrics-" in file.path:
+                return Path(file.path).parent
+    return None
+
+
+def web_master(server: RealServer) -> psutil.Process:
+    return min(map(psutil.Process, pids(server)), key=lambda each: each.create_time())
+
+
+def test_a_stop_leaves_no_folder_of_numbers(server: RealServer) -> None:
+    first = folder_of(server)
+    assert first
+    assert list(first.glob("*.db"))
+    web_master(server).kill()
+    wait_for(lambda: folder_of(server) not in {None, first}, "another web server")
+    second = folder_of(server)
+    assert second
+    assert second.exists()
+    server.stop()
+    assert not first.exists()
+    assert not second.exists()
+
+
+def test_a_stop_leaves_none_of_a_web_server_that_had_to_be_killed(server: RealServer) -> None:
+    folder = folder_of(server)
+    assert folder
+    web_master(server).suspend()
+    server.process.terminate()
+    wait_for(lambda: any("stopping web" in line for line in server.output), "the stop")
+    time.sleep(1.0)  # sooner, it would be the same wish
+    server.stop()  # in a hurry
+    assert not folder.exists()
+
+
+MASTER = """
+import os, sys
+from pathlib import Path
+from codepush.server import metrics
+
+metrics._MEMORY, data_dir = map(Path, sys.argv[1:])
+metrics.prepare(data_dir)
+folder = Path(os.environ[metrics.FOLDER])
+(folder / "counter_1.db").touch()
+metrics.prepare(data_dir)  # as at a reload
+assert os.environ[metrics.FOLDER] == str(folder)
+if os.fork():
+    print(folder, flush=True)
+    sys.stdin.read()
+    os.wait()
+else:  # a web process, which may outlive its master
+    sys.stdin.read()
+"""
+
+
+class Master:
+    """A process that has a folder, as gunicorn's master, and one that it forked."""
+
+    def __init__(self, memory: Path, data_dir: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", MASTER, str(memory), str(data_dir)],
+            env={"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout
+        self.folder = Path(self._process.stdout.readline().strip())
+        self.forked = psutil.Process(self._process.pid).children()[0]
+
+    def kill(self) -> None:
+        """Kill it; what it forked goes on."""
+        self._process.kill()
+        self._process.wait()
+
+    def kill_forked(self) -> None:
+        self.forked.kill()
+        self._process.communicate()
+        wait_for(lambda: not is_alive(self.forked), "the end of what it forked")
+
+    def end(self) -> None:
+        self._process.communicate()
+        assert self._process.returncode == 0
+        wait_for(lambda: not is_alive(self.forked), "the end of what it forked")
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Path:
+    path = tmp_path / "shm"
+    path.mkdir()
+    return path
+
+
+def test_each_master_has_a_folder_of_its_own_in_memory(memory: Path, tmp_path: Path) -> None:
+    """Of two over one data folder, as while one takes over from the other."""
+    first = Master(memory, tmp_path / "var")
+    second = Master(memory, tmp_path / "var")
+    assert first.folder.parent == second.folder.parent == memory
+    assert first.folder != second.folder
+    assert first.folder.stat().st_mode & 0o777 == 0o700
+    assert (first.folder / "counter_1.db").exists(), "the second left it alone"
+    second.end()
+    assert list(memory.iterdir()) == [first.folder]
+    assert (first.folder / "counter_1.db").exists()
+    first.end()
+    assert list(memory.iterdir()) == []
+
+
+def test_the_folder_of_a_killed_master_goes_with_its_last_process(
+    memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    memory = tmp_path / "shm"
-    memory.mkdir()
     monkeypatch.setattr(metrics, "_MEMORY", memory)
-    here = metrics.place(tmp_path / "a")
-    assert here.parent == memory
-    assert here.stat().st_mode & 0o777 == 0o700
-    assert metrics.place(tmp_path / "a") == here
-    assert metrics.place(tmp_path / "b") != here
-    here.rmdir()
-    here.symlink_to(tmp_path)
-    assert metrics.place(tmp_path / "a") == tmp_path / "a" / "metrics", "somebody else made it"
-    monkeypatch.setattr(metrics, "_MEMORY", tmp_path / "none")
-    assert metrics.place(tmp_path / "a") == tmp_path / "a" / "metrics"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (memory / f"{metrics._PREFIX}link").symlink_to(elsewhere)  # somebody else's trap
+    killed = Master(memory, tmp_path / "var")
+    killed.kill()
+    metrics.clear(tmp_path / "var")
+    assert (killed.folder / "counter_1.db").exists(), "a web process still writes there"
+    killed.kill_forked()
+    metrics.clear(tmp_path / "var")
+    assert not killed.folder.exists()
+    assert elsewhere.exists()
+
+
+def test_where_there_is_no_memory_it_is_in_the_data_folder(tmp_path: Path) -> None:
+    master = Master(tmp_path / "none", tmp_path / "var")
+    assert master.folder.parent == tmp_path / "var" / "metrics"
+    master.kill()
+    master.kill_forked()
+    another = Master(tmp_path / "none", tmp_path / "var")
+    assert list((tmp_path / "var" / "metrics").iterdir()) == [another.folder]
+    another.end()
+    assert list((tmp_path / "var" / "metrics").iterdir()) == []
