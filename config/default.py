@@ -135,11 +135,11 @@ ACCESS_LOG = "off"
 # Requests for each of which the sampled access log has one line.
 ACCESS_LOG_RATE = "100"
 
-# Token that whoever collects metrics sends to GET /metrics. Empty: no metrics there.
+# Token that whoever collects metrics sends to GET /metrics, and to METRICS_PORT. Empty: no metrics
+# at the former, and at the latter for whoever reaches it.
 METRICS_TOKEN = ""
 
-# TCP port of its own at which metrics are served without a token; keep it from the outside.
-# 0: none.
+# TCP port of its own, at HOST, at which metrics are served; keep it from the outside. 0: none.
 METRICS_PORT = "0"
 
 # Base URL of an OpenTelemetry collector that takes traces as OTLP over HTTP, e.g.

@@ -11,9 +11,12 @@ from codepush.domain.errors import NotFoundError, UnauthorizedError
 from codepush.store.vitals import JobVitals
 from codepush.telemetry import work
 from codepush.telemetry.metrics import CONTENT_TYPE, PREFIX, exposition
+from codepush.web.auth import bearer_token
 from codepush.web.context import services, settings
 
 blueprint = Blueprint("metrics", __name__)
+
+TOKEN_WANTED = "Send the token of METRICS_TOKEN: Authorization: Bearer <token>."
 
 
 @blueprint.get("/metrics")
@@ -22,13 +25,17 @@ def metrics() -> Response:
     token = settings().metrics_token
     if not token:
         raise NotFoundError("There are no metrics here. Set METRICS_TOKEN to have them.")
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-    if not secrets.compare_digest(given.encode(), token.encode()):
-        raise UnauthorizedError("Send the token of METRICS_TOKEN: Authorization: Bearer <token>.")
+    if not is_collector(request.headers.get("Authorization", ""), token):
+        raise UnauthorizedError(TOKEN_WANTED)
     response = Response(exposition(lambda: job_metrics(services().vitals)))
     response.headers["Content-Type"] = CONTENT_TYPE
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def is_collector(authorization: str, token: str) -> bool:
+    """Tell whether a request with this header may read the metrics that ``token`` guards."""
+    return secrets.compare_digest(bearer_token(authorization).encode(), token.encode())
 
 
 def job_metrics(vitals: JobVitals) -> Iterator[Metric]:

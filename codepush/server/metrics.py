@@ -5,14 +5,21 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 import stat
 import tempfile
+import threading
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codepush.server.errors import ListenError, ServerError
 from codepush.server.listener import bind, sentence
 from codepush.server.locks import FileLock
 from codepush.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 log = logging.getLogger("codepush.server")
 
@@ -103,22 +110,39 @@ def serve(settings: Settings) -> None:
     if not settings.metrics_port:
         return
     # Here, because few need it, and it takes a tenth of a second.
-    from prometheus_client import start_http_server
+    from wsgiref.simple_server import make_server
 
-    from codepush.api.metrics import job_metrics
+    from prometheus_client.exposition import ThreadingWSGIServer, _SilentHandler, make_wsgi_app
+
+    from codepush.api.metrics import TOKEN_WANTED, is_collector, job_metrics
     from codepush.store.vitals import JobVitals
     from codepush.telemetry.metrics import shared
 
     vitals = JobVitals(settings.effective_queue_url)
-    registry = shared(lambda: job_metrics(vitals))
+    tell = make_wsgi_app(shared(lambda: job_metrics(vitals)))
+
+    def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        token, given = settings.metrics_token, environ.get("HTTP_AUTHORIZATION", "")
+        if token and not is_collector(given, token):
+            plain = [("Content-Type", "text/plain; charset=utf-8"), ("WWW-Authenticate", "Bearer")]
+            start_response("401 Unauthorized", plain)
+            return [TOKEN_WANTED.encode()]
+        told: Iterable[bytes] = tell(environ, start_response)
+        return told
+
+    class Server(ThreadingWSGIServer):
+        address_family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+
     try:
-        start_http_server(settings.metrics_port, settings.host, registry)
+        server = make_server(settings.host, settings.metrics_port, app, Server, _SilentHandler)
     except OSError as exc:
         # It was free at the start; devices must not go without for that.
         log.error(  # noqa: TRY400 - the sentence says it all
             "no metrics: %s",
             sentence("METRICS_PORT", settings.metrics_port, settings.host, exc),
         )
+        return
+    threading.Thread(target=server.serve_forever, name="metrics port", daemon=True).start()
 
 
 def publish() -> None:

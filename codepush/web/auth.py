@@ -51,14 +51,22 @@ def anybody() -> Principal | None:
     return found
 
 
-def _bearer_token() -> str:
-    header = request.headers.get("Authorization", "")
+def bearer_token(header: str) -> str:
+    """Return the token in an Authorization header; empty where it has none.
+
+    The name of the scheme may be in any case: RFC 9110, 11.1.
+    """
     scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _bearer_token() -> str:
+    token = bearer_token(request.headers.get("Authorization", ""))
+    if not token:
         if "access_token" in request.args:
             raise UnauthorizedError(
                 "An access token in the query string is not accepted, because URLs are logged. Send"
                 " it in the header: Authorization: Bearer <token>."
             )
         raise UnauthorizedError(INVALID_TOKEN)
-    return token.strip()
+    return token

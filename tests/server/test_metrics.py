@@ -77,6 +77,24 @@ def test_numbers_of_all_processes_add_up_and_outlive_them(
     wait_for(lambda: read(port).get(checks) == 10, "what is counted in memory is published")
 
 
+def test_the_port_asks_for_the_token(server: RealServer, metrics_port: int) -> None:
+    url = f"http://127.0.0.1:{metrics_port}/metrics"
+    for wrong in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}):
+        answer = requests.get(url, headers=wrong, timeout=10)
+        assert answer.status_code == 401
+        assert "codepush_" not in answer.text
+    given = {"Authorization": f"bearer {TOKEN}"}
+    assert "codepush_queue_up 1.0" in requests.get(url, headers=given, timeout=10).text
+
+
+def test_the_port_is_open_where_there_is_no_token(processes: Processes, metrics_port: int) -> None:
+    server = RealServer(processes, METRICS_PORT=str(metrics_port), WEB_CONCURRENCY="1")
+    answer = requests.get(f"http://127.0.0.1:{metrics_port}/metrics", timeout=10)
+    assert "codepush_queue_up 1.0" in answer.text
+    assert server.get("/metrics").status_code == 404
+    server.stop()
+
+
 def pids(server: RealServer) -> set[int]:
     return {
         each.pid for each in server.everything() if "codepush.server.web" in " ".join(cmdline(each))

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from codepush.app import create_app
 from codepush.settings import Settings
 from codepush.store.connection import StoreClient
+from tests.api_client import Account
 
 TOKEN = "a-token-of-the-tests"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -35,6 +36,19 @@ def test_there_are_none_without_a_token(app: Flask, measured: Flask) -> None:
     assert app.test_client().get("/metrics", headers=HEADERS).status_code == 404
     for wrong in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer é"}):
         assert measured.test_client().get("/metrics", headers=wrong).status_code == 401
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_of_a_token_may_be_in_any_case(measured: Flask, scheme: str) -> None:
+    client = measured.test_client()
+    account = Account.create(measured.extensions["codepush"], "alice@example.com")
+    given = {"Authorization": f"{scheme} {TOKEN}"}
+    assert client.get("/metrics", headers=given).status_code == 200
+    given = {"Authorization": f"{scheme} {account.token}"}
+    assert client.get("/account", headers=given).status_code == 200
+    for other in (TOKEN, f"Basic {TOKEN}", f"{scheme}{TOKEN}"):
+        refused = client.get("/metrics", headers={"Authorization": other})
+        assert refused.status_code == 401
 
 
 def test_requests_are_counted_by_route_and_never_by_path(measured: Flask) -> None:
