@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
+from redis.exceptions import OutOfMemoryError
 
 from codepush.domain.ids import OrganizationId, WebhookId
 from codepush.domain.webhook_events import WebhookEvent
@@ -14,9 +16,10 @@ from codepush.services.handing_on import HandingOn
 from codepush.settings import Settings
 from codepush.store import deliveries, keys
 from codepush.store.clock import StoreClock
-from codepush.store.connection import StoreClient
+from codepush.store.connection import StoreClient, connect
 from codepush.store.scripts import Scripts
 from tests.conftest import FakeClock
+from tests.redis_servers import RedisServer
 from tests.services.test_delivering import Setup, settings  # noqa: F401 - a fixture
 from tests.webhooks import receiver as answers
 from tests.webhooks.receiver import Receiver
@@ -220,3 +223,15 @@ def test_all_workers_read_the_clock_of_the_store(redis: StoreClient) -> None:
     second = StoreClock(scripts)()
     assert first <= second <= first + 60_000
     assert abs(first - time.time() * 1_000) < 60_000  # on one machine
+
+
+def test_a_full_store_still_tells_the_time(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, "--maxmemory", "1")
+    try:
+        client = connect(server.start().url)
+        with pytest.raises(OutOfMemoryError):
+            client.set("a", "b")
+        assert abs(StoreClock(Scripts(client))() - time.time() * 1_000) < 60_000
+        client.close()
+    finally:
+        server.kill()

@@ -8,6 +8,7 @@ local noted = redis.call('GET', KEYS[1])
 local latest = tonumber(noted or '0')
 local has_jumped = latest > now + tonumber(ARGV[1]) and noted ~= ARGV[3]
 if noted == ARGV[3] or latest + tonumber(ARGV[2]) < now then
-  redis.call('SET', KEYS[1], string.format('%.0f', now))
+  -- A store that is full still tells the time.
+  redis.pcall('SET', KEYS[1], string.format('%.0f', now))
 end
 return {now, has_jumped and latest or 0}
