@@ -225,9 +225,47 @@ def test_every_make_target_shown_exists(target: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)#\s]+)(?:#[\w-]+)?\)", page.read_text("utf-8")):
+    for link, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([\w-]+))?\)", page.read_text("utf-8")):
         if not link.startswith("http"):
-            assert (page.parent / link).exists(), link
+            target = page.parent / link if link else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), (link, anchor)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link may name in a page: its headings, as GitHub spells them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def section(page: str, heading: str) -> str:
+    text = (ROOT / page).read_text("utf-8")
+    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def test_the_readme_tells_of_all_that_the_procfile_runs() -> None:
+    entries = dict(
+        line.split(": ", 1) for line in (ROOT / "Procfile").read_text("utf-8").splitlines()
+    )
+    told = section("README.md", "Deploy").partition("Heroku-like")[2].partition("\n\n")[0]
+    assert {"web", "worker", "release"} == set(entries)
+    assert {"`web`", "`worker`", "release", f"`{entries['release']}`"} <= set(
+        re.findall(r"`[^`]+`|\w+", told)
+    )
+
+
+def test_operators_are_led_to_backups() -> None:
+    assert "README.md#backups" in section("docs/operating.md", "Backups")
+
+
+def test_the_page_about_clusters_names_what_is_left_out_there() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    left_out = re.findall(r"--ignore=(\S+)", makefile.partition("\ntest-cluster:")[2])
+    page = (ROOT / "docs" / "adr" / "0019-cluster.md").read_text("utf-8")
+    assert left_out
+    assert all(f"`{folder}`" in page for folder in left_out)
+    for name in re.findall(r"`(test_\w+\.py)`", page):
+        assert (ROOT / "tests" / "server" / name).exists(), name
 
 
 def test_every_page_is_in_the_list_of_pages() -> None:

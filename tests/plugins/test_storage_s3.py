@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -16,11 +17,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner
+from flask import Flask
 
 from codepush.cli import codepush
 from codepush.domain.errors import StorageError
 from codepush.domain.ids import BlobKey
 from codepush.plugins import open_storage
+from codepush.services.container import Services
 from codepush.settings import SettingsError
 from plugins import s3_notices
 from plugins.storage_s3 import S3Storage
@@ -73,6 +76,19 @@ def test_a_signed_url_downloads_the_blob_as_devices_do(storage: S3Storage) -> No
     with fetch(url, Range="bytes=1000-2999") as answer:
         assert answer.headers["Content-Range"] == f"bytes 1000-2999/{len(CONTENT)}"
         assert answer.read() == CONTENT[1_000:3_000]
+
+
+def test_the_server_gives_out_what_lies_there_too(
+    storage: S3Storage, app: Flask, services: Services
+) -> None:
+    """For addresses that were given out before a move from local disk (docs/adr/0024)."""
+    put(storage, CONTENT)
+    app.extensions["codepush"] = replace(services, storage=storage)
+    http = app.test_client()
+    assert http.get(f"/blobs/{KEY}").data == CONTENT
+    part = http.get(f"/blobs/{KEY}", headers={"Range": "bytes=1000-2999"})
+    assert (part.status_code, part.data) == (206, CONTENT[1_000:3_000])
+    assert http.get(f"/blobs/{OTHER}").status_code == 404
 
 
 def test_type_and_caching_are_kept_with_the_blob_also_by_a_touch(storage: S3Storage) -> None:
