@@ -15,25 +15,12 @@ from pycep import BicepParser
 import config.default
 from codepush.server.supervisor import WEB_PATIENCE_S, WORKER_PATIENCE_S
 from codepush.settings import load_settings
-from codepush.telemetry import work
-from codepush.telemetry.counters import counters
 from tests.needed import lacking
+from tests.shown_metrics import shown_metrics
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
-OWN = {
-    "codepush_request_seconds",
-    "codepush_device_seconds",
-    "codepush_event_loop_lag_seconds",
-    "codepush_report_batch_size",
-    "codepush_queue_up",
-    "codepush_queue_depth",
-    "codepush_jobs_total",
-    "codepush_worker_heartbeat_age_seconds",
-    "codepush_snapshot_stale_seconds",
-}
-"""Metrics that are no counters of a process."""
 
 
 def load(path: str) -> Any:
@@ -222,11 +209,9 @@ def expressions() -> list[str]:
 
 
 def test_alerts_and_dashboard_name_metrics_that_there_are(app: Flask) -> None:
-    there = OWN | {f"codepush_{counter.name}" for counter in counters()}
-    there |= {f"codepush_worker_{counter.name}" for counter in work.ALL}
     named = {name for text in expressions() for name in re.findall(r"\bcodepush_\w+", text)}
     assert len(named) > 10
-    assert {re.sub(r"_(count|bucket|sum)$", "", name) for name in named} <= there
+    assert {re.sub(r"_(count|bucket|sum)$", "", name) for name in named} <= shown_metrics(app)
 
 
 def test_alert_rules_are_what_prometheus_takes() -> None:
