@@ -2,6 +2,7 @@
 
 import re
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import rq
 import uvicorn
@@ -10,12 +11,14 @@ from flask import Flask
 from codepush.api.metrics import job_metrics
 from codepush.edge.clock import CoarseClock
 from codepush.edge.worker import _Server
-from codepush.services.container import Services
-from codepush.settings import Settings
 from codepush.store.connection import connect_queue
 from codepush.store.queue import DELIVERIES
 from codepush.telemetry import work
 from codepush.telemetry.metrics import exposition
+
+if TYPE_CHECKING:
+    from codepush.services.container import Services
+    from codepush.settings import Settings
 
 
 def shown_metrics(app: Flask) -> set[str]:
