@@ -14,12 +14,16 @@ import requests
 
 from codepush.server.sockets import socket_path
 from tests.api_client import bundle
-from tests.server.processes import Processes, connect
+from tests.server.processes import Processes, connect, wait_for
 from tests.server.real import RealServer
 
 PASSWORD = "correct horse battery staple"
 WRONG = "a mistyped horse, no staple"
 CHANGED = "another horse, another staple"
+OF_OPERATORS = {
+    "METRICS_TOKEN": "a-token-of-the-collector",
+    "SECRET_KEY": "what-the-secrets-of-webhooks-are-encrypted-with",
+}
 
 
 class Caller:
@@ -53,7 +57,9 @@ def server(processes: Processes) -> Iterator[RealServer]:
         LOG_LEVEL="debug",
         LOG_FORMAT="json",
         ACCESS_LOG="all",
-        METRICS_TOKEN="a-token-of-the-collector",
+        WEBHOOK_ALLOW_HTTP="1",
+        WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8",
+        **OF_OPERATORS,
         REGISTRATION="open",
         WEB_CONCURRENCY="1",
     )
@@ -121,7 +127,21 @@ def use_every_secret(call: Caller, first: str) -> dict[str, tuple[str, int]]:
     # Where nobody should put them, but somebody will.
     for path in (f"/accessKeys/{first}", f"{v1}/apps/{first}?access_token={first}"):
         requests.get(call.url + path, headers={"Authorization": f"Bearer {first}"}, timeout=30)
-    call("GET", "/metrics", "a-token-of-the-collector")
+    for said in (OF_OPERATORS["METRICS_TOKEN"], first):
+        call("GET", "/metrics", said)
+    secrets |= {name: (value, 0) for name, value in OF_OPERATORS.items()}
+    # Nobody listens there: each attempt fails, and is logged and kept.
+    hook = call("POST", f"{v1}/webhooks", first, json={"url": "http://127.0.0.1:9/"})
+    secrets["secret of a webhook"] = (hook["secret"], 1)
+    path = f"{v1}/webhooks/{hook['webhook']['id']}"
+    pinged = call("POST", f"{path}/ping", first)["delivery"]["id"]
+    wait_for(
+        lambda: call("GET", f"{path}/deliveries/{pinged}", first)["attempts"], "an attempt failed"
+    )
+    rotated = call("POST", f"{path}/rotate-secret", first)["secret"]
+    secrets["rotated secret of a webhook"] = (rotated, 1)
+    for each in ("", path.removeprefix(f"{v1}/webhooks"), f"/{hook['secret']}"):
+        call("GET", f"{v1}/webhooks{each}", first)
     call("POST", f"{v1}/invitations/accept", first, json={"token": invitation + "x"})
     call("POST", f"{v1}/invitations/accept", shown[0], json={"token": invitation})
     call("POST", f"{v1}/invitations/accept", shown[0], json={"token": invitation})
@@ -159,7 +179,7 @@ def test_no_secret_is_in_a_log_an_error_or_a_value(server: RealServer, data_dir:
     first = server.token
     call = Caller(server.url)
     secrets = use_every_secret(call, first)
-    assert len({secret for secret, _ in secrets.values()}) == len(secrets) == 10
+    assert len({secret for secret, _ in secrets.values()}) == len(secrets) == 14
     time.sleep(0.5)  # for lines of the log that are still on their way
     everything = list(values(f"unix://{quote(str(socket_path(data_dir)))}"))
     assert any("ann@example.com" in value for value in everything), "these are the values"

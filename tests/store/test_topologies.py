@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -136,33 +137,56 @@ def test_a_certificate_that_nobody_signed_is_taken_by_choice(
         assert client.ping()
 
 
-@pytest.mark.parametrize("command", ["migrate", "worker"])
-def test_what_a_paas_is_told_starts_over_its_redis(
-    self_signed: str, tmp_path: Path, command: str
-) -> None:
-    """As in the release phase, with the environment of ``app.json``."""
+def test_what_a_paas_is_told_starts_over_its_redis(self_signed: str, tmp_path: Path) -> None:
+    """The lines of ``Procfile`` with the environment of ``app.json``."""
+    lines = dict(
+        line.split(": ", 1) for line in (ROOT / "Procfile").read_text("utf-8").splitlines()
+    )
     env = json.loads((ROOT / "app.json").read_text("utf-8"))["env"]
     given = {name: each.get("value") or "s" * 40 for name, each in env.items()}
+    (port,) = free_ports(1)
     given |= {"PUBLIC_URL": "https://cp.example.com", "STORAGE_URL": f"local://{tmp_path}/blobs"}
-    given |= {"REDIS_URL": self_signed, "DATA_DIR": str(tmp_path / "var"), "PORT": "5000"}
+    given |= {"REDIS_URL": self_signed, "DATA_DIR": str(tmp_path / "var"), "PORT": str(port)}
     assert load_settings(given).registration == "invited"
+    given["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-    def run(**changes: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "codepush", command],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | given | changes,
-            capture_output=True,
+    def start(line: str, **changes: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            line.split(),
+            cwd=ROOT,
+            env=given | changes,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=60,
         )
 
-    refused = run(REDIS_TLS_VERIFY="1")
-    assert refused.returncode == 2
-    assert "REDIS_TLS_VERIFY=0 takes any certificate" in refused.stderr
-    if command == "migrate":
-        done = run()
-        assert (done.returncode, done.stderr) == (0, "")
+    for line in lines.values():
+        refused = start(line, REDIS_TLS_VERIFY="1")
+        assert "REDIS_TLS_VERIFY=0 takes any certificate" in refused.communicate(timeout=60)[1]
+        assert refused.returncode
+    released = start(lines.pop("release"))
+    assert (released.communicate(timeout=60)[1], released.returncode) == ("", 0)
+    running = [start(line) for line in lines.values()]
+    logs = [threading.Thread(target=each.communicate, daemon=True) for each in running]
+    for log in logs:
+        log.start()
+    try:
+        wait_for(lambda: is_ready(port), "the server is ready", 60)
+    finally:
+        for each in running:
+            each.terminate()
+        for log in logs:
+            log.join(60)
+    assert [each.returncode for each in running] == [0, 0]
+
+
+def is_ready(port: int) -> bool:
+    """Whether a server answers, and store, storage and worker are all well."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
+            return bool(answer.read() == b"Ready")
+    except OSError:
+        return False
 
 
 def test_a_cluster_behind_tls(settings: Settings, tmp_path: Path) -> None:
