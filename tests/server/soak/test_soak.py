@@ -301,7 +301,7 @@ def test_nothing_is_lost_wrong_or_growing(processes: Processes, receiver: Receiv
         held = made * HELD_MB if name == "web" else 0.0
         assert last - held <= max(first * GROWTH, first + memory.LEAST_MB), name
     for name in ("worker", "deliveries", "web"):
-        # None lives long: those that came later must need no more than those before. Some are killed
+        # None lives long: those that came later must need no more than those before. Some end
         # before they did anything, so a few of them tell nothing.
         largest = [mb for _, mb in sorted(watch.of_short_lived(name, since))]
         assert largest, name
