@@ -3,6 +3,7 @@
 import hashlib
 import io
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from threading import Thread
 from typing import BinaryIO
@@ -31,6 +32,20 @@ class OneMegabyteAtMost(io.RawIOBase):
         size = min(size, self.left)
         self.left -= size
         return bytes(size)
+
+
+class KillsOnTheWay(OneMegabyteAtMost):
+    """Ends what stores the blob when half of it was asked for."""
+
+    def __init__(self, size: int, kill: Callable[[], None]) -> None:
+        super().__init__(size)
+        self._half = size // 2
+        self._kill = kill
+
+    def read(self, size: int = -1) -> bytes:
+        if self.left < self._half:
+            self._kill()
+        return super().read(size)
 
 
 def put(storage: BlobStorage, content: bytes, key: BlobKey = KEY) -> None:

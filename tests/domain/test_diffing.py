@@ -1,40 +1,16 @@
 """Which download a device gets, and which diffs are made unasked."""
 
-from collections.abc import Mapping
-
 import pytest
 
 from codepush.domain.diffing import EAGER_BASES, MAX_DIFFS, eager_bases
 from codepush.domain.ids import BlobKey, PackageHash
-from codepush.domain.models import Download, History, Release, ReleaseMethod
+from codepush.domain.models import Download, History, Release
 from codepush.domain.semver import parse_version
 from codepush.domain.update_check import Candidates, UpdateAnswer, UpdateRequest
+from tests.domain.releases import rel
 
 OLD, NEW = PackageHash("old"), PackageHash("new")
 SERVED = Download(BlobKey("app/served"), 1_000)
-
-
-def release(
-    number: int,
-    content: str,
-    app_version: str = "1.0.0",
-    *,
-    served: Download | None = None,
-    diffs: Mapping[PackageHash, Download | None] | None = None,
-) -> Release:
-    return Release(
-        id=f"id{number}",
-        number=number,
-        app_version=app_version,
-        package_hash=PackageHash(content),
-        blob_key=BlobKey(f"app/{content}"),
-        size=2_000,
-        uploaded_at_ms=number,
-        released_by="ann@example.com",
-        method=ReleaseMethod.UPLOAD,
-        served=served,
-        diffs=diffs or {},
-    )
 
 
 def answer(offered: Release, package_hash: str = "") -> UpdateAnswer:
@@ -43,14 +19,14 @@ def answer(offered: Release, package_hash: str = "") -> UpdateAnswer:
 
 
 def test_until_it_is_recompressed_the_uploaded_package_is_served() -> None:
-    assert answer(release(1, NEW)).download == Download(BlobKey("app/new"), 2_000)
-    assert answer(release(1, NEW, served=SERVED)).download == SERVED
+    assert answer(rel(1, content=NEW)).download == Download(BlobKey("app/new"), 2_000)
+    assert answer(rel(1, content=NEW, served=SERVED)).download == SERVED
 
 
 @pytest.mark.parametrize(("size", "is_offered"), [(1, True), (899, True), (900, False)])
 def test_a_diff_is_offered_below_nine_tenths_of_the_package(size: int, is_offered: bool) -> None:
     diff = Download(BlobKey("app/diff"), size)
-    offered = release(1, NEW, served=SERVED, diffs={OLD: diff})
+    offered = rel(1, content=NEW, served=SERVED, diffs={OLD: diff})
     assert answer(offered, OLD).download == (diff if is_offered else SERVED)
     assert not answer(offered, OLD).misses_diff
     assert answer(offered, "another").download == SERVED
@@ -58,7 +34,7 @@ def test_a_diff_is_offered_below_nine_tenths_of_the_package(size: int, is_offere
 
 
 def test_a_device_whose_package_nobody_looked_at_misses_a_diff() -> None:
-    offered = release(1, NEW, diffs={OLD: None})
+    offered = rel(1, content=NEW, diffs={OLD: None})
     assert answer(offered, "another").misses_diff
     assert not answer(offered).misses_diff
     assert not answer(offered, OLD).misses_diff
@@ -67,7 +43,7 @@ def test_a_device_whose_package_nobody_looked_at_misses_a_diff() -> None:
 
 def test_no_more_diffs_are_missed_than_are_kept() -> None:
     diffs = {PackageHash(str(number)): None for number in range(MAX_DIFFS)}
-    assert not answer(release(1, NEW, diffs=diffs), OLD).misses_diff
+    assert not answer(rel(1, content=NEW, diffs=diffs), OLD).misses_diff
 
 
 @pytest.mark.parametrize(
@@ -85,14 +61,14 @@ def test_no_more_diffs_are_missed_than_are_kept() -> None:
 def test_diffs_are_made_between_releases_for_the_same_binaries(
     new: str, old: str, fits: bool
 ) -> None:
-    added = release(2, NEW, new)
-    history = History(1, 2, (release(1, OLD, old), added))
+    added = rel(2, new, content=NEW)
+    history = History(1, 2, (rel(1, old, content=OLD), added))
     assert eager_bases(history, added) == ((OLD,) if fits else ())
 
 
 def test_diffs_are_made_for_the_newest_other_packages_before_a_release() -> None:
     contents = ["a", "b", "c", "b", "d", "e", "f", NEW, NEW, "later"]
-    releases = [release(number, each) for number, each in enumerate(contents, 1)]
+    releases = [rel(number, content=each) for number, each in enumerate(contents, 1)]
     history = History(1, len(releases), tuple(releases))
     assert EAGER_BASES == 5
     assert eager_bases(history, releases[8]) == ("f", "e", "d", "b", "c")

@@ -13,11 +13,12 @@ from codepush.domain.errors import (
     InvalidParameterError,
     NotFoundError,
 )
-from codepush.domain.ids import BlobKey, PackageHash
+from codepush.domain.ids import PackageHash
 from codepush.domain.models import History, Release, ReleaseMethod
 from codepush.domain.releasing import Change, ReleaseOverrides
 from codepush.domain.semver import parse_range, parse_version
 from codepush.domain.update_check import Candidates, UpdateRequest
+from tests.domain.releases import rel
 
 LIMIT = 500
 
@@ -33,34 +34,6 @@ PROMOTE_IDENTICAL = (
     "The uploaded package was not promoted because it is identical to the contents of the"
     " targeted deployment's current release."
 )
-
-
-def rel(
-    number: int,
-    app_version: str = "1.0.0",
-    *,
-    content: str | None = None,
-    disabled: bool = False,
-    mandatory: bool = False,
-    rollout: int = 100,
-    description: str = "",
-) -> Release:
-    content = content or f"h{number}"
-    return Release(
-        id=f"id{number}",
-        number=number,
-        app_version=app_version,
-        package_hash=PackageHash(content),
-        blob_key=BlobKey(f"app/{content}"),
-        size=10,
-        uploaded_at_ms=number,
-        released_by="alice@example.com",
-        method=ReleaseMethod.UPLOAD,
-        description=description,
-        is_disabled=disabled,
-        is_mandatory=mandatory,
-        rollout=rollout,
-    )
 
 
 def new(app_version: str = "1.0.0", content: str = "new", **fields: int) -> Release:

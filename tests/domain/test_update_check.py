@@ -8,37 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codepush.domain.ids import BlobKey, PackageHash
-from codepush.domain.models import Release, ReleaseMethod
+from codepush.domain.models import Release
 from codepush.domain.rollout import bucket
 from codepush.domain.semver import normalize_app_version, parse_range, parse_version
 from codepush.domain.update_check import Candidates, UpdateAnswer, UpdateDecision, UpdateRequest
-
-
-def rel(
-    number: int,
-    app_version: str = "1.0.0",
-    *,
-    content: str | None = None,
-    disabled: bool = False,
-    mandatory: bool = False,
-    rollout: int = 100,
-) -> Release:
-    content = content or f"h{number}"
-    return Release(
-        id=f"id{number}",
-        number=number,
-        app_version=app_version,
-        package_hash=PackageHash(content),
-        blob_key=BlobKey(f"app/{content}"),
-        size=number * 10,
-        uploaded_at_ms=number,
-        released_by="alice@example.com",
-        method=ReleaseMethod.UPLOAD,
-        is_disabled=disabled,
-        is_mandatory=mandatory,
-        rollout=rollout,
-    )
+from tests.domain.releases import rel
 
 
 def device(

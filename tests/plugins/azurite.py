@@ -8,10 +8,8 @@ import ssl
 import subprocess
 import threading
 import time
-import urllib.request
 import uuid
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPResponse
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import quote
@@ -122,15 +120,6 @@ class Azurite:
         opened = open_storage(self.url(container, **parameters), KEY_SETTING)
         assert isinstance(opened, AzureStorage)
         return opened
-
-
-def fetch(
-    url: str, method: str = "GET", context: ssl.SSLContext | None = None, **headers: str
-) -> HTTPResponse:
-    """Download as a device does: plain HTTP, and no knowledge of Azure."""
-    request = urllib.request.Request(url, headers=headers, method=method)
-    answer: HTTPResponse = urllib.request.urlopen(request, timeout=10, context=context)
-    return answer
 
 
 def stored_keys(storage: AzureStorage) -> set[BlobKey]:

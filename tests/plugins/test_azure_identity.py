@@ -21,7 +21,8 @@ from codepush.domain.ids import BlobKey
 from plugins.azure_sas import IdentitySigner
 from plugins.azure_url import Place, read_url
 from plugins.storage_azure import AzureStorage
-from tests.plugins.azurite import Azurite, Identity, Tls, fetch, require
+from tests.plugins.azurite import Azurite, Identity, Tls, require
+from tests.plugins.blobs import fetch
 from tests.storage_contract import KEY, StorageContract, put
 
 WEEK = timedelta(days=7)

@@ -9,7 +9,8 @@ import pytest
 from codepush.services.container import Services
 from codepush.settings import Settings
 from tests.api_client import ApiClient, bundle
-from tests.plugins.azurite import ACCOUNT_KEY, Azurite, fetch, require
+from tests.plugins.azurite import ACCOUNT_KEY, Azurite, require
+from tests.plugins.blobs import fetch
 
 
 @pytest.fixture(scope="module")

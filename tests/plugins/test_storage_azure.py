@@ -4,18 +4,14 @@ import hashlib
 import io
 import logging
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import cast
-from urllib.error import HTTPError
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -30,12 +26,20 @@ from tests.plugins.azurite import (
     ACCOUNT_KEY,
     KEY_SETTING,
     Azurite,
-    fetch,
     new_container,
     require,
     stored_keys,
 )
-from tests.storage_contract import KEY, LARGE, OneMegabyteAtMost, StorageContract, put, read
+from tests.plugins.blobs import fetch, memory_of_sixty_megabytes, refusal, whole
+from tests.storage_contract import (
+    KEY,
+    LARGE,
+    KillsOnTheWay,
+    OneMegabyteAtMost,
+    StorageContract,
+    put,
+    read,
+)
 
 HOUR = timedelta(hours=1)
 OTHER = BlobKey("an-App_id.1/" + "1" * 64)
@@ -61,18 +65,6 @@ def own_azurite(tmp_path: Path) -> Iterator[Azurite]:
 
 class TestContract(StorageContract):
     """The whole contract, on Azure Blob Storage."""
-
-
-def whole(answer: HTTPResponse) -> bytes:
-    with answer:
-        return answer.read()
-
-
-def refusal(url: str, method: str = "GET", **headers: str) -> int:
-    with pytest.raises(HTTPError) as caught:
-        fetch(url, method, **headers)
-    caught.value.close()
-    return caught.value.code
 
 
 def expiry(url: str) -> datetime:
@@ -193,66 +185,19 @@ def test_a_cdn_stands_for_the_container_and_needs_no_signature(azurite: Azurite)
 
 # Uploads
 
-_SIXTY_MB = """
-import hashlib, io, pathlib, re, resource, sys
-from codepush.plugins import open_storage
-from tests.storage_contract import KEY, OneMegabyteAtMost
-size = 60_000_000
-storage = open_storage(sys.argv[1], {"AZURE_STORAGE_KEY": sys.stdin.read()})
-storage.put(KEY, io.BytesIO(b"warm up"), size=7, content_type="a/b")
-status = pathlib.Path("/proc/self/status")
-def peak():
-    if status.exists():  # Linux, where ru_maxrss begins with what the parent process has
-        return int(re.search(r"VmHWM:\\s*(\\d+)", status.read_text())[1]) / 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-before = peak()
-storage.put(KEY, OneMegabyteAtMost(size), size=size, content_type="application/zip")
-after_put = peak()
-digest = hashlib.sha256()
-with storage.open(KEY) as file:
-    while chunk := file.read(1_000_000):
-        digest.update(chunk)
-print(after_put - before, peak() - before, digest.hexdigest())
-"""
-
 
 def test_sixty_megabytes_take_little_memory(azurite: Azurite) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _SIXTY_MB, azurite.url()],
-        input=ACCOUNT_KEY,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    put_mb, both_mb, digest = done.stdout.split()
-    assert digest == hashlib.sha256(bytes(60_000_000)).hexdigest()
-    print(f"60 MB took {put_mb} MB of memory to put, {both_mb} MB to put and read")
+    put_mb, both_mb = memory_of_sixty_megabytes(azurite.url(), ACCOUNT_KEY)
     # A few blocks are on their way at any time; the whole would be 60.
-    assert float(put_mb) < 30
-    assert float(both_mb) < 30
-
-
-class KillsOnTheWay(OneMegabyteAtMost):
-    """Kills the server when half of the blob was asked for."""
-
-    def __init__(self, size: int, server: Azurite) -> None:
-        super().__init__(size)
-        self._server = server
-
-    def read(self, size: int = -1) -> bytes:
-        if self.left < LARGE // 2:
-            self._server.kill()
-        return super().read(size)
+    assert put_mb < 30
+    assert both_mb < 30
 
 
 def test_a_put_whose_azure_dies_leaves_nothing_and_can_be_repeated(own_azurite: Azurite) -> None:
     container = new_container()
     storage = own_azurite.storage(container)
     put(storage, b"other", OTHER)
-    source = cast(io.BytesIO, KillsOnTheWay(LARGE, own_azurite))
+    source = cast(io.BytesIO, KillsOnTheWay(LARGE, own_azurite.kill))
     with pytest.raises(StorageError, match="did not answer"):
         storage.put(KEY, source, size=LARGE, content_type="application/zip")
     with pytest.raises(StorageError, match="did not answer"):

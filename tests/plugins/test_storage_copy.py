@@ -22,7 +22,8 @@ from codepush.domain.storage import BlobStorage, content_sha256
 from codepush.plugins import open_storage
 from codepush.services.storage_copy import StorageCopy
 from plugins.storage_local import LocalStorage
-from tests.plugins.azurite import ACCOUNT_KEY, KEY_SETTING, Azurite, fetch
+from tests.plugins.azurite import ACCOUNT_KEY, KEY_SETTING, Azurite
+from tests.plugins.blobs import fetch
 from tests.storage_contract import put, read
 
 COPY = (

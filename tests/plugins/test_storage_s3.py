@@ -3,9 +3,6 @@
 import hashlib
 import io
 import logging
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,10 +24,17 @@ from codepush.services.container import Services
 from codepush.settings import SettingsError
 from plugins import s3_notices
 from plugins.storage_s3 import S3Storage
-from tests.plugins.azurite import fetch
+from tests.plugins.blobs import fetch, memory_of_sixty_megabytes, refusal, whole
 from tests.plugins.rclone import ENVIRONMENT, SECRET_KEY, Rclone
-from tests.plugins.test_storage_azure import _SIXTY_MB, refusal, whole
-from tests.storage_contract import KEY, LARGE, OneMegabyteAtMost, StorageContract, put, read
+from tests.storage_contract import (
+    KEY,
+    LARGE,
+    KillsOnTheWay,
+    OneMegabyteAtMost,
+    StorageContract,
+    put,
+    read,
+)
 
 HOUR = timedelta(hours=1)
 OTHER = BlobKey("an-App_id.1/" + "1" * 64)
@@ -160,22 +164,9 @@ def test_a_folder_is_a_storage_of_its_own(rclone: Rclone) -> None:
 
 
 def test_sixty_megabytes_take_little_memory(rclone: Rclone) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _SIXTY_MB, rclone.url()],
-        input="",
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | ENVIRONMENT,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    put_mb, both_mb, digest = done.stdout.split()
-    assert digest == hashlib.sha256(bytes(60_000_000)).hexdigest()
-    print(f"60 MB took {put_mb} MB of memory to put, {both_mb} MB to put and read")
-    assert float(put_mb) < 40
-    assert float(both_mb) < 50
+    put_mb, both_mb = memory_of_sixty_megabytes(rclone.url(), environment=ENVIRONMENT)
+    assert put_mb < 40
+    assert both_mb < 50
 
 
 def test_a_release_as_large_as_a_part_is_stored(storage: S3Storage) -> None:
@@ -187,22 +178,9 @@ def test_a_release_as_large_as_a_part_is_stored(storage: S3Storage) -> None:
         assert hashlib.sha256(read(storage, key)).digest() == hashlib.sha256(bytes(size)).digest()
 
 
-class KillsOnTheWay(OneMegabyteAtMost):
-    """Kills the server when half of the blob was asked for."""
-
-    def __init__(self, size: int, server: Rclone) -> None:
-        super().__init__(size)
-        self._server = server
-
-    def read(self, size: int = -1) -> bytes:
-        if self.left < LARGE // 2:
-            self._server.kill()
-        return super().read(size)
-
-
 def test_a_put_whose_server_dies_leaves_nothing_and_can_be_repeated(own_rclone: Rclone) -> None:
     storage = own_rclone.storage()
-    source = cast(io.BytesIO, KillsOnTheWay(LARGE, own_rclone))
+    source = cast(io.BytesIO, KillsOnTheWay(LARGE, own_rclone.kill))
     with pytest.raises(StorageError, match="did not answer"):
         storage.put(KEY, source, size=LARGE, content_type="application/zip")
     own_rclone.start()
