@@ -164,6 +164,19 @@ def require_scope(principal: Principal, need: Scope) -> None:
         )
 
 
+def require_may_add(role: Role | None) -> None:
+    """Return if whoever has this role in an organization may put apps into it.
+
+    Raises:
+        ForbiddenError: They may not.
+    """
+    if role in {None, Role.VIEWER}:
+        raise ForbiddenError(
+            "Your role in the organization does not allow you to add apps. Ask one of its owners"
+            " for the role Developer."
+        )
+
+
 def require_account(principal: Principal, need: Scope = Scope.MANAGE) -> None:
     """Return if the token may act for the whole account or organization, not only for one app.
 

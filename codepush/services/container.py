@@ -20,8 +20,10 @@ from codepush.services.deployments import Deployments
 from codepush.services.downloads import Downloads
 from codepush.services.handing_on import HandingOn
 from codepush.services.histories import Histories
+from codepush.services.invitations import Invitations
 from codepush.services.metrics import Metrics
 from codepush.services.organizations import Organizations
+from codepush.services.ownership import Ownership
 from codepush.services.package_jobs import PackageJobs
 from codepush.services.packages_wanted import PackagesWanted
 from codepush.services.packaging import Packaging
@@ -56,6 +58,7 @@ class Services:
     tokens: Tokens
     access: Access
     apps: Apps
+    ownership: Ownership
     deployments: Deployments
     releasing: Releasing
     histories: Histories
@@ -69,6 +72,7 @@ class Services:
     reporting: Reporting
     metrics: Metrics
     organizations: Organizations
+    invitations: Invitations
     sessions: Sessions
     audit: Audit
     webhooks: Webhooks
@@ -92,6 +96,7 @@ def build_services(
     tokens = Tokens(stores, access, audit, teller, clock, settings.token_lifetime)
     departures = Departures(stores, tokens, teller, clock)
     organizations = Organizations(stores, access, audit, departures, teller, clock)
+    invitations = Invitations(stores, organizations, teller, clock)
     accounts = Accounts(stores, tokens, audit, teller, clock)
     deployments = Deployments(stores, access, teller, clock)
     snapshot = Snapshot(stores)
@@ -112,7 +117,8 @@ def build_services(
         accounts=accounts,
         tokens=tokens,
         access=access,
-        apps=Apps(stores, access, accounts, teller, clock),
+        apps=Apps(stores, access, teller, clock),
+        ownership=Ownership(stores, access, accounts, teller, clock),
         deployments=deployments,
         releasing=Releasing(
             stores,
@@ -148,11 +154,12 @@ def build_services(
             },
         ),
         organizations=organizations,
+        invitations=invitations,
         sessions=Sessions(
             access,
             accounts,
             tokens,
-            organizations,
+            invitations,
             Attempts(stores),
             registration=settings.registration,
         ),

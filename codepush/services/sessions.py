@@ -10,7 +10,7 @@ from codepush.domain.permissions import Role
 from codepush.services.access import Access, named_in, require_account
 from codepush.services.accounts import Accounts
 from codepush.services.attempts import Attempts
-from codepush.services.organizations import Organizations
+from codepush.services.invitations import Invitations
 from codepush.services.tokens import Tokens
 
 
@@ -37,7 +37,7 @@ class Sessions:
         access: Access,
         accounts: Accounts,
         tokens: Tokens,
-        organizations: Organizations,
+        invitations: Invitations,
         attempts: Attempts,
         *,
         registration: str,
@@ -46,7 +46,7 @@ class Sessions:
         self._access = access
         self._accounts = accounts
         self._tokens = tokens
-        self._organizations = organizations
+        self._invitations = invitations
         self._attempts = attempts
         self._registration = registration
 
@@ -91,7 +91,7 @@ class Sessions:
         joined: list[tuple[Organization, Role]] = []
 
         def use_invitation(user_id: UserId, actor: Actor) -> None:
-            joined.append(self._organizations.enter(user_id, actor, invitation))
+            joined.append(self._invitations.enter(user_id, actor, invitation))
 
         user, home = self._accounts.add_user(
             email,

@@ -122,7 +122,7 @@ def test_a_transfer_is_in_both_chains_and_each_sees_only_its_own_time(
     services: Services, principal: Principal, bob: Principal
 ) -> None:
     services.apps.create(principal, "App")
-    services.apps.transfer(principal, "App", "bob@example.com")
+    services.ownership.transfer(principal, "App", "bob@example.com")
     services.deployments.create(bob, "App", "Beta")
     moved = ["collaborator.added", "app.transferred"]
     assert actions(services, principal.organization_id)[-3:] == ["app.created", *moved]
@@ -213,7 +213,7 @@ def test_an_app_that_moved_is_logged_where_it_was_and_where_it_is_or_not_at_all(
     """What was decided on before the move is refused after it."""
     services.apps.create(principal, "App")
     app = services.apps.get(principal, "App").app
-    services.apps.transfer(principal, "App", "bob@example.com")
+    services.ownership.transfer(principal, "App", "bob@example.com")
     carol = services.accounts.create_user("carol@example.com").user
     teller = Teller(system_clock)
     event = teller.about_app(principal, Action.COLLABORATOR_ADDED, app)

@@ -41,7 +41,7 @@ class Jumping(Setup):
         """Let things happen that are told one after the other, each a little later."""
         for name in names:
             self.services.accounts.create_user(f"{name}@example.com")
-            self.services.apps.add_collaborator(self.principal, "App", f"{name}@example.com")
+            self.services.ownership.add_collaborator(self.principal, "App", f"{name}@example.com")
             HandingOn(self.services.stores, self.clock).keep_up(self.organization_id)
             self.clock.advance(0.01)
 

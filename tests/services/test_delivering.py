@@ -246,7 +246,7 @@ def test_first_attempts_of_a_deployment_keep_their_order_also_when_some_fail(
     for number in range(20):
         email = f"user{number}@example.com"
         setup.services.accounts.create_user(email)
-        setup.services.apps.add_collaborator(setup.principal, app.name, email)
+        setup.services.ownership.add_collaborator(setup.principal, app.name, email)
     for _ in range(8):
         setup.deliver()
         setup.clock.advance(400)
@@ -592,9 +592,9 @@ def test_an_app_that_left_is_shown_under_the_name_that_it_had(setup: Setup) -> N
     made = services.accounts.create_user("bob@example.com", organization="Other")
     services.apps.create(setup.principal, "Mine", deployments=())
     webhook_id = setup.hook("/hook", app="Mine")
-    services.apps.transfer(setup.principal, "Mine", "bob@example.com")
+    services.ownership.transfer(setup.principal, "Mine", "bob@example.com")
     bob = services.tokens.authenticate(made.token)
-    services.apps.remove_collaborator(bob, "Mine", "ann@example.com")
+    services.ownership.remove_collaborator(bob, "Mine", "ann@example.com")
     services.apps.rename(bob, "Mine", "TopSecret")
     assert services.webhooks.get(setup.principal, webhook_id).app_name == "Mine"
 

@@ -386,6 +386,6 @@ def test_an_impostor_with_anothers_address_for_a_name_gets_no_release(services: 
     helper = services.tokens.authenticate(services.accounts.create_user("al@x.com").token)
     for owner in (boss, thief):
         services.apps.create(owner, "Pay")
-        services.apps.add_collaborator(owner, "Pay", "al@x.com")
+        services.ownership.add_collaborator(owner, "Pay", "al@x.com")
     found = services.apps.get(helper, "boss@x.com:Pay")
     assert found.app.owner_id == boss.user.id

@@ -100,7 +100,7 @@ class World:
 
     def _make(self) -> None:
         owner = self._owner()
-        organizations = self._services.organizations
+        organizations, invitations = self._services.organizations, self._services.invitations
         members = {name: self._user(name, ORGANIZATION) for name in ROLES}
         for name, role in ROLES.items():
             organizations.change_member(owner, ORGANIZATION, email(name), role)
@@ -113,10 +113,10 @@ class World:
         lost = self._user(HALF_REMOVED, ORGANIZATION)
         self._fill(maker)
         self._organization("Second", members["admin"], "Elsewhere")
-        secret, _ = organizations.invite(members["admin"], "Second", email("owner"), Role.OWNER)
-        organizations.join(owner, secret)
+        secret, _ = invitations.invite(members["admin"], "Second", email("owner"), Role.OWNER)
+        invitations.join(owner, secret)
         self._organization("Makers", maker, "Home of maker")
-        self.invitation, made = organizations.invite(
+        self.invitation, made = invitations.invite(
             owner, ORGANIZATION, email("somebody"), Role.VIEWER
         )
         self.invitation_id = made.id
@@ -178,8 +178,8 @@ class World:
         binary = services.binaries.add(maker, app, io.BytesIO(bundle("1")), "1.0.0")
         self.package_hash = binary.package_hash
         for name in ("guest", "extra", "former"):
-            services.apps.add_collaborator(maker, APP, email(name))
-        services.apps.remove_collaborator(maker, APP, email("former"))
+            services.ownership.add_collaborator(maker, APP, email(name))
+        services.ownership.remove_collaborator(maker, APP, email("former"))
 
     def _organization(self, name: str, maker: Principal, app: str) -> None:
         """Let somebody make another organization, and an app in it."""

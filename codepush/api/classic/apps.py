@@ -74,7 +74,7 @@ def remove_app(app: str) -> Response:
 
 def transfer_app(app: str, email: str) -> Response:
     """Hand an app over to another user."""
-    services().apps.transfer(principal(), app, email)
+    services().ownership.transfer(principal(), app, email)
     return _created()
 
 
@@ -86,13 +86,13 @@ def list_collaborators(app: str) -> Response:
 
 def add_collaborator(app: str, email: str) -> Response:
     """Share an app with another user."""
-    services().apps.add_collaborator(principal(), app, email)
+    services().ownership.add_collaborator(principal(), app, email)
     return _created()
 
 
 def remove_collaborator(app: str, email: str) -> Response:
     """Stop sharing an app with a user."""
-    services().apps.remove_collaborator(principal(), app, email)
+    services().ownership.remove_collaborator(principal(), app, email)
     return Response(status=204)
 
 

@@ -84,7 +84,7 @@ def transfer_app(body: dict[str, Any], app: str) -> dict[str, Any]:
 
     It moves into their organization; its old owner stays as a collaborator. Needs Owner permission.
     """
-    return _answer(services().apps.transfer(principal(), app, body["email"]))
+    return _answer(services().ownership.transfer(principal(), app, body["email"]))
 
 
 @blueprint.serves("POST", "/apps/<appName>/move", AppAnswerSchema, body=MoveSchema, errors=(409,))
@@ -93,7 +93,7 @@ def move_app(body: dict[str, Any], app: str) -> dict[str, Any]:
 
     Needs Owner permission on the app and at least the role Developer in that organization.
     """
-    return _answer(services().apps.move(principal(), app, body["organization"]))
+    return _answer(services().ownership.move(principal(), app, body["organization"]))
 
 
 def _answer(app: App) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def list_collaborators(page: Page, app: str) -> dict[str, Any]:
 )
 def add_collaborator(body: dict[str, Any], app: str) -> dict[str, Any]:
     """Share an app with a registered user. Needs Owner permission."""
-    held = services().apps.add_collaborator(principal(), app, body["email"])
+    held = services().ownership.add_collaborator(principal(), app, body["email"])
     return {"collaborator": held}
 
 
@@ -51,5 +51,5 @@ def remove_collaborator(app: str, email: str) -> dict[str, Any]:
 
     Needs Owner permission; but everyone may remove themselves.
     """
-    services().apps.remove_collaborator(principal(), app, email)
+    services().ownership.remove_collaborator(principal(), app, email)
     return {"deleted": True}

@@ -54,7 +54,7 @@ def remove_member(organization: str, email: str) -> dict[str, Any]:
 @blueprint.serves("GET", _INVITATIONS, InvitationListSchema, is_paged=True)
 def list_invitations(page: Page, organization: str) -> dict[str, Any]:
     """List an organization's open invitations. Needs the role Owner or Admin."""
-    found = services().organizations.invitations(principal(), organization)
+    found = services().invitations.list_open(principal(), organization)
     return page.cut("invitations", found, lambda each: (each.created_at_ms, each.id))
 
 
@@ -80,7 +80,7 @@ def create_invitation(body: dict[str, Any], organization: str) -> dict[str, Any]
 
     Nothing is sent: hand them the `token`, with which they join within 7 days, once.
     """
-    token, invitation = services().organizations.invite(
+    token, invitation = services().invitations.invite(
         principal(), organization, body["email"], body["role"]
     )
     return {"invitation": invitation, "token": token}
@@ -89,7 +89,7 @@ def create_invitation(body: dict[str, Any], organization: str) -> dict[str, Any]
 @blueprint.deletes(f"{_INVITATIONS}/<invitationId>")
 def delete_invitation(organization: str, invitation_id: str) -> dict[str, Any]:
     """Take an invitation back. Needs the role Owner or Admin."""
-    services().organizations.take_back(principal(), organization, invitation_id)
+    services().invitations.take_back(principal(), organization, invitation_id)
     return {"deleted": True}
 
 
@@ -98,4 +98,4 @@ def delete_invitation(organization: str, invitation_id: str) -> dict[str, Any]:
 )
 def accept_invitation(body: dict[str, Any]) -> dict[str, Any]:
     """Join an organization by an invitation, which is used up."""
-    return {"organization": services().organizations.join(principal(), body["token"])}
+    return {"organization": services().invitations.join(principal(), body["token"])}

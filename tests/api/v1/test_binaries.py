@@ -102,10 +102,10 @@ def test_who_was_shut_out_during_the_upload_registers_nothing(
 ) -> None:
     ann = line.principal
     bob = Account.create(services, "bob@example.com")
-    services.apps.add_collaborator(ann, "App", "bob@example.com")
+    services.ownership.add_collaborator(ann, "App", "bob@example.com")
     principal = services.tokens.authenticate(bob.token)
     target = services.binaries.target(principal, "ann@example.com:App")
-    services.apps.remove_collaborator(ann, "App", "bob@example.com")
+    services.ownership.remove_collaborator(ann, "App", "bob@example.com")
     upload = io.BytesIO(make_zip(BINARY))
     with pytest.raises(NotFoundError):
         services.binaries.add(principal, target, upload, "1.0.0")
