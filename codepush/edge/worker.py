@@ -8,6 +8,7 @@ import ssl
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc] # no stubs
         "server_header": False,
         # The application believes the proxies it is told of (TRUSTED_PROXIES).
         "proxy_headers": False,
+        # uvicorn's heartbeat goes by the wall clock: after a jump back, gunicorn would kill all.
+        "callback_notify": None,
     }
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -64,7 +67,7 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc] # no stubs
         sys.setswitchinterval(_SWITCH_S)
         clock = CoarseClock()
         self.config.app = Bridge(self.wsgi, self.cfg.threads, clock, edge_of(self.wsgi))
-        server = _Server(self.config, clock)
+        server = _Server(self.config, clock, self.notify)
         self._install_sigquit_handler()
         await server.serve(sockets=self.sockets)
         if not server.started:
@@ -72,11 +75,12 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc] # no stubs
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, which winds the clock and looks after slow clients."""
+    """uvicorn's, which winds the clock, tells gunicorn it lives and looks after slow clients."""
 
-    def __init__(self, config: uvicorn.Config, clock: CoarseClock):
+    def __init__(self, config: uvicorn.Config, clock: CoarseClock, notify: Callable[[], None]):
         super().__init__(config)
         self._clock = clock
+        self._notify = notify
         self._bridge: Bridge = config.app  # type: ignore[assignment] # set by the worker
         self._tender: asyncio.Task[None] | None = None
         self._late_s = deque([0.0], maxlen=_TICKS_KEPT)
@@ -107,6 +111,7 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(_TICK_S)
             self._late_s.append(max(0.0, time.monotonic() - due))
             ticks += 1
+            self._notify()
             self._clock.wind()
             for connection in list(self.server_state.connections):
                 connection.tend(self._clock.now)  # type: ignore[union-attr] # they are ours

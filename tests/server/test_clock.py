@@ -1,5 +1,6 @@
 """A machine's clock jumps back under a whole server: web, workers and store. See docs/faults.md."""
 
+import contextlib
 import io
 import shutil
 import struct
@@ -104,6 +105,17 @@ class Site:
         return {each["label"]: each["totalActive"] for each in metrics if each["totalActive"]}
 
 
+def heartbeats(processes: Processes) -> dict[str, float]:
+    """Return when each web process last told gunicorn that it lives, by the file for that."""
+    found = {}
+    for process in processes.alive():
+        for file in Path(f"/proc/{process.pid}/fd").glob("*"):
+            with contextlib.suppress(OSError):  # it was closed meanwhile
+                if "/wgunicorn-" in (name := str(file.readlink())):
+                    found[name] = file.stat().st_mtime
+    return found
+
+
 def loose() -> bytes:
     """Return a package that could be much smaller."""
     buffer = io.BytesIO()
@@ -139,6 +151,15 @@ def test_a_clock_that_jumps_back_under_a_whole_server(
     wait_for(lambda: site.check()["label"] == "v2", "the update", 2)
     site.report("d1")
     assert site.active() == {"v1": 1, "v2": 1}
+    # Gunicorn, which takes a process for hung a minute after the last sign of life, is told on.
+    before = heartbeats(processes)
+    assert len(before) == 2
+
+    def told_since() -> bool:
+        now = heartbeats(processes)
+        return all(now.get(file, 0) > told_at for file, told_at in before.items())
+
+    wait_for(told_since, "a sign of life of each", 30)
     wait_for(lambda: len(receiver.at("/hook")) == 2, "a delivery after the jump", 10)
     assert [each.json["release"]["label"] for each in receiver.at("/hook")] == ["v1", "v2"]
     # Workers go on, and make packages smaller.
