@@ -143,6 +143,20 @@ def test_reset_stays_put_within_the_window(alice: ApiClient) -> None:
     assert len(resets) == 1
 
 
+def test_a_clock_that_jumps_back_makes_no_window_longer(
+    alice: ApiClient, redis: StoreClient
+) -> None:
+    for _ in range(USER):
+        alice.call("GET", "/authenticated", expect=200)
+    # What ends at a time ends so much later by a clock that went back.
+    (counter,) = redis.scan_iter("cp:1:quota:*")
+    ends_ms = int(redis.pexpiretime(counter)) + HOUR_S * 1_000  # type: ignore[attr-defined]
+    redis.pexpireat(counter, ends_ms)
+    assert left_for(alice) == USER - 1
+    assert left_for(alice) == USER - 2
+    assert redis.ttl(counter) <= HOUR_S
+
+
 def test_every_answer_to_a_user_has_the_headers(
     alice: ApiClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
