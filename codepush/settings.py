@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from codepush.domain.errors import InvalidParameterError
 from codepush.domain.names import check_email
@@ -153,7 +153,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         redis_url=_redis_url(values, "REDIS_URL", "Leave it unset for the embedded store."),
         queue_url=_queue_url(values),
         redis_tls_verify=_choice(values, "REDIS_TLS_VERIFY", ("0", "1")) == "1",
-        storage_url=_storage_url(values, "STORAGE_URL"),
+        storage_url=_storage_url(values, "STORAGE_URL", _directory(values, "DATA_DIR")),
         azure_storage_connection_string=values["AZURE_STORAGE_CONNECTION_STRING"],
         azure_storage_key=values["AZURE_STORAGE_KEY"],
         max_package_bytes=_integer(values, "MAX_PACKAGE_MB", 1, 4_000) * 1_000_000,
@@ -349,13 +349,21 @@ def _networks(values: Mapping[str, str], name: str) -> tuple[Network, ...]:
     return tuple(found)
 
 
-def _storage_url(values: Mapping[str, str], name: str) -> str:
+def _storage_url(values: Mapping[str, str], name: str, data_dir: Path) -> str:
     text = values[name]
     if text and not re.match(r"[a-z][a-z0-9+.-]*:", text):
         # The value may hold an account key: name the setting only.
         raise SettingsError(
             f"{name} is not a URL; it must begin with the scheme of a storage plugin, such as"
             " local:///var/lib/codepush/blobs."
+        )
+    parts = urlsplit(text)
+    if parts.scheme == "local" and data_dir.resolve().is_relative_to(
+        Path(unquote(parts.path)).resolve()
+    ):
+        raise SettingsError(
+            f"{name} is a folder that DATA_DIR is in, or the same; packages need one of their own,"
+            f" such as local://{quote(str(data_dir.resolve() / 'blobs'))}."
         )
     return text
 

@@ -14,8 +14,13 @@ from codepush.domain.errors import NotFoundError, StorageError
 from codepush.domain.ids import BlobKey
 from codepush.domain.storage import BlobStorage
 
-KEY = BlobKey("an-App_id.1/" + "0" * 64)
+KEY = BlobKey("an-App_id-of-22-chars-/" + "0" * 64)
 LARGE = 20_000_000
+
+
+def blob_key(content: bytes, app: str = "app") -> BlobKey:
+    """Return the key of a blob of an app, which may be called as one likes."""
+    return BlobKey(f"{app:_<22}/{hashlib.sha256(content).hexdigest()}")
 
 
 class OneMegabyteAtMost(io.RawIOBase):
@@ -89,10 +94,10 @@ class StorageContract:
         assert read(storage) == b"content"
 
     def test_keys_do_not_share_content(self, storage: BlobStorage) -> None:
-        put(storage, b"one", BlobKey("app/one"))
-        put(storage, b"two", BlobKey("app/two"))
-        assert read(storage, BlobKey("app/one")) == b"one"
-        assert read(storage, BlobKey("app/two")) == b"two"
+        put(storage, b"one", blob_key(b"one"))
+        put(storage, b"two", blob_key(b"two"))
+        assert read(storage, blob_key(b"one")) == b"one"
+        assert read(storage, blob_key(b"two")) == b"two"
 
     def test_deleting_removes_and_deleting_again_succeeds(self, storage: BlobStorage) -> None:
         put(storage, b"content")
@@ -229,30 +234,50 @@ class StorageContract:
         before_ms = int(time.time()) * 1_000
         expected = {}
         for number in range(12):
-            key = BlobKey(f"app-{number % 3}/{number}")
-            put(storage, b"x" * number, key)
+            key = blob_key(bytes(number), f"app-{number % 3}")
+            put(storage, bytes(number), key)
             expected[key] = number
         listed = list(storage.list_blobs())
         assert len(listed) == len(expected)
         assert {blob.key: blob.size for blob in listed} == expected
         assert all(before_ms <= blob.modified_at_ms <= time.time() * 1_000 for blob in listed)
 
+    def test_a_listing_can_be_of_a_prefix(self, storage: BlobStorage) -> None:
+        one, two = sorted(blob_key(bytes(number)) for number in (1, 2))
+        other = blob_key(b"", "app2")
+        for key in (one, two, other):
+            put(storage, b"content", key)
+        app = one.partition("/")[0]
+        for prefix, keys in (
+            ("", {one, two, other}),
+            ("app", {one, two, other}),
+            (f"{app}/", {one, two}),
+            (two, {two}),
+            (blob_key(b"", "app3"), set()),
+        ):
+            assert {blob.key for blob in storage.list_blobs(prefix)} == keys
+
     @pytest.mark.parametrize(
-        ("prefix", "keys"),
+        "key",
         [
-            ("", {"app/one", "app/two", "app2/three"}),
-            ("app", {"app/one", "app/two", "app2/three"}),
-            ("app/", {"app/one", "app/two"}),
-            ("app/t", {"app/two"}),
-            ("app3/", set()),
+            "admin-token",
+            "store/appendonlydir/appendonly.aof",
+            "other-app/invoice.pdf",
+            "sha256/" + "0" * 64,
+            KEY.replace("0", "F"),
+            KEY + "0",
+            f"a/{KEY}",
+            f"/{KEY}",
+            KEY.replace("/", "/../") + "/",
         ],
     )
-    def test_a_listing_can_be_of_a_prefix(
-        self, storage: BlobStorage, prefix: str, keys: set[str]
-    ) -> None:
-        for key in ("app/one", "app/two", "app2/three"):
-            put(storage, b"content", BlobKey(key))
-        assert {blob.key for blob in storage.list_blobs(prefix)} == keys
+    def test_what_is_no_key_is_no_blob(self, storage: BlobStorage, key: str) -> None:
+        other = BlobKey(key)
+        for ask in (storage.open, storage.size, storage.touch):
+            with pytest.raises(NotFoundError):
+                ask(other)
+        with pytest.raises(NotFoundError):
+            put(storage, b"content", other)
 
     def test_a_deleted_blob_is_not_listed(self, storage: BlobStorage) -> None:
         put(storage, b"content")
@@ -308,7 +333,7 @@ class StorageContract:
     def test_of_a_touch_and_a_collection_at_once_only_one_succeeds(
         self, storage: BlobStorage
     ) -> None:
-        keys = [BlobKey(f"app/{number}") for number in range(20)]
+        keys = [blob_key(bytes(number)) for number in range(20)]
         for key in keys:
             put(storage, b"content", key)
         seen = max(blob.modified_at_ms for blob in storage.list_blobs())

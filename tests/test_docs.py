@@ -17,7 +17,9 @@ import config.default
 from codepush.cli import codepush
 from codepush.server.access import store_url
 from codepush.settings import load_settings
+from plugins.storage_local import LocalStorage
 from tests.shown_metrics import shown_metrics
+from tests.storage_contract import blob_key, put
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -153,6 +155,7 @@ class Machine:
         self.folder = folder
         self.data_dir = folder / "var"
         self.ran: set[str] = set()
+        put(LocalStorage(self.data_dir / "blobs"), b"a package", blob_key(b"a package"))
         program = folder / "bin" / "codepush"
         program.parent.mkdir()
         (folder / "data").mkdir()

@@ -52,6 +52,21 @@ def test_an_ipv6_address_is_bracketed_in_urls() -> None:
     assert load_settings({"HOST": "fd00::1"}).local_url == "http://[fd00::1]:3000"
 
 
+def test_packages_have_a_folder_of_their_own(tmp_path: Path) -> None:
+    """Whatever lies beside them would be given out and collected as if it were one of them."""
+    data, link = tmp_path / "a folder" / "var", tmp_path / "link"
+    data.mkdir(parents=True)
+    link.symlink_to(data)
+    said = {"DATA_DIR": str(data)}
+    for folder in (data, data.parent, Path("/"), link, data / "blobs" / ".."):
+        with pytest.raises(SettingsError, match="DATA_DIR is in") as caught:
+            load_settings(said | {"STORAGE_URL": f"local://{quote(str(folder))}"})
+    own = load_settings(said).effective_storage_url
+    assert own in str(caught.value)
+    for url in (own, f"local://{quote(str(tmp_path / 'a folder' / 'blobs'))}"):
+        assert load_settings(said | {"STORAGE_URL": url}).effective_storage_url == url
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -10,7 +10,7 @@ import click
 from codepush.commands.session import open_services
 from codepush.plugins import open_storage
 from codepush.services.storage_copy import Outcome, StorageCopy
-from codepush.settings import load_settings
+from codepush.settings import SettingsError, load_settings
 
 _SHOWN = 20
 _INTERRUPTED = 130
@@ -40,7 +40,7 @@ def copy_packages(source_url: str, target_url: str, jobs: int) -> None:
     the way.
 
     Exit codes: 0, everything is at TO; 1, some packages are damaged or did not arrive; 2, a storage
-    failed or a URL is wrong; 130, interrupted.
+    failed, a URL is wrong or FROM has no packages; 130, interrupted.
     """
     secrets = load_settings().storage_secrets
     source = open_storage(source_url, secrets, name="FROM")
@@ -48,6 +48,11 @@ def copy_packages(source_url: str, target_url: str, jobs: int) -> None:
     copy = StorageCopy(source, target)
     try:
         plan = copy.plan()
+        if not plan.missing and not plan.present:
+            raise SettingsError(
+                "FROM has no packages, so nothing was copied; check that it names the storage that"
+                " the server uses, with the whole folder."
+            )
         lock = Lock()
         label = f"Copying {_packages(len(plan.missing))}, {plan.size / 1_000_000:.1f} MB"
         with click.progressbar(length=plan.size, label=label, file=sys.stderr) as progress:

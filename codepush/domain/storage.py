@@ -8,26 +8,21 @@ from typing import BinaryIO, Protocol
 
 from codepush.domain.ids import BlobKey
 
-_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){0,3}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEY = re.compile(r"[A-Za-z0-9_-]{22}/[0-9a-f]{64}")
 
 
 def is_blob_key(text: str) -> bool:
-    """Tell whether ``text`` may be a key.
+    """Tell whether ``text`` may be a key: an app's id, and the SHA-256 of the blob's bytes.
 
-    One to four segments, none of which begins with a dot: a key leads nowhere else as a path or
-    in a URL, and a plugin may keep what is its own under names that begin with a dot.
+    Nothing else is a blob: what people or programs keep in the same folder, bucket or container is
+    neither listed nor given out, and so never collected.
     """
     return _KEY.fullmatch(text) is not None
 
 
-def content_sha256(key: BlobKey) -> str | None:
-    """Return the SHA-256 that a blob's bytes must have, or None where the key does not say.
-
-    A last segment of 64 hexadecimal digits says it.
-    """
-    last = key.rpartition("/")[2]
-    return last if _SHA256.fullmatch(last) else None
+def content_sha256(key: BlobKey) -> str:
+    """Return the SHA-256 that a blob's bytes must have, in hex."""
+    return key.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ class Packaging:
             if wanted and prepared.listing:
                 files = load_listing(self._read(prepared.listing))
                 file = stack.enter_context(self._downloads.fetch(prepared.served, self._spool))
-                sha256 = content_sha256(prepared.served.blob_key) or ""
+                sha256 = content_sha256(prepared.served.blob_key)
                 new = Archive(file, prepared.served.size, sha256, files)
             for base in wanted:
                 try:

@@ -179,6 +179,5 @@ class _CheckedSource(io.RawIOBase):
         return chunk
 
     def _check(self) -> None:
-        expected = content_sha256(self._blob.key)
-        if self._left or (expected and self._digest.hexdigest() != expected):
+        if self._left or self._digest.hexdigest() != content_sha256(self._blob.key):
             raise DamagedBlobError(f"The package {self._blob.key} is damaged.")

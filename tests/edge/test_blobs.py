@@ -279,6 +279,16 @@ def test_what_is_being_written_is_not_served(api: ApiClient, url: str, settings:
     refused(fetch(api, "/blobs/.incoming/half"))
 
 
+def test_what_others_keep_beside_packages_is_not_served(
+    api: ApiClient, url: str, settings: Settings
+) -> None:
+    blobs = settings.data_dir / "blobs"
+    for name in ("secret-key", "other/invoice.pdf", "sha256/" + "0" * 64):
+        (blobs / name).parent.mkdir(exist_ok=True)
+        (blobs / name).write_bytes(b"of somebody else")
+        refused(fetch(api, f"/blobs/{name}"))
+
+
 def test_a_package_whose_file_is_gone_is_404(api: ApiClient, url: str, services: Services) -> None:
     services.storage.delete(url.removeprefix("/blobs/"))  # type: ignore[arg-type]
     refused(fetch(api, url))

@@ -17,7 +17,6 @@ from azure.core.exceptions import AzureError, ServiceRequestError
 from azure.storage.blob import BlobServiceClient, UserDelegationKey
 
 from codepush.domain.errors import StorageError
-from codepush.domain.ids import BlobKey
 from plugins.azure_sas import IdentitySigner
 from plugins.azure_url import Place, read_url
 from plugins.storage_azure import AzureStorage
@@ -152,7 +151,7 @@ def test_a_delegated_key_serves_a_day_and_the_old_one_while_there_is_no_other() 
     service = FakeService()
     signer = IdentitySigner(cast(BlobServiceClient, service), {}, lambda work: work())
     place = Place("myaccount", "packages", "https://myaccount.blob.core.windows.net")
-    key = BlobKey("app/blob")
+    key = KEY
     with time_machine.travel(datetime(2026, 1, 1, tzinfo=UTC), tick=False) as clock:
         for _ in range(10):
             signer.prepare()
@@ -193,18 +192,18 @@ def test_nobody_waits_for_a_new_key_while_the_old_one_serves() -> None:
     place = Place("myaccount", "packages", "https://myaccount.blob.core.windows.net")
     with time_machine.travel(datetime(2026, 1, 1, tzinfo=UTC), tick=False) as clock:
         signer.prepare()
-        first = signer.sign(place, BlobKey("app/blob"), WEEK)
+        first = signer.sign(place, KEY, WEEK)
         clock.shift(timedelta(days=2))
         service.answers.clear()
         for _ in range(10):
-            later = signer.sign(place, BlobKey("app/blob"), WEEK)
+            later = signer.sign(place, KEY, WEEK)
         assert parse_qs(later)["ske"] == parse_qs(first)["ske"]
         service.answers.set()
         for thread in threading.enumerate():
             if thread.name == "delegation":
                 thread.join(10)
         assert service.asked == 2
-        renewed = signer.sign(place, BlobKey("app/blob"), WEEK)
+        renewed = signer.sign(place, KEY, WEEK)
         assert parse_qs(renewed)["ske"] > parse_qs(first)["ske"]
 
 

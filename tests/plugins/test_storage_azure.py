@@ -37,12 +37,13 @@ from tests.storage_contract import (
     KillsOnTheWay,
     OneMegabyteAtMost,
     StorageContract,
+    blob_key,
     put,
     read,
 )
 
 HOUR = timedelta(hours=1)
-OTHER = BlobKey("an-App_id.1/" + "1" * 64)
+OTHER = BlobKey(KEY.replace("0", "1"))
 CONTENT = bytes(range(256)) * 1_000
 ROOT = Path(__file__).parents[2]
 
@@ -360,7 +361,7 @@ def test_the_key_is_never_logged(
 def test_a_release_as_large_as_a_block_is_stored(storage: AzureStorage) -> None:
     block = 4 * 1024 * 1024
     for size in (block - 1, block, block + 1, 2 * block):
-        key = BlobKey(f"app/{size}")
+        key = blob_key(b"%d" % size)
         source = cast(io.BytesIO, OneMegabyteAtMost(size))
         storage.put(key, source, size=size, content_type="application/zip")
         assert hashlib.sha256(read(storage, key)).digest() == hashlib.sha256(bytes(size)).digest()

@@ -21,10 +21,11 @@ from codepush.domain.ids import BlobKey
 from codepush.domain.storage import BlobStorage, content_sha256
 from codepush.plugins import open_storage
 from codepush.services.storage_copy import StorageCopy
+from codepush.settings import SettingsError
 from plugins.storage_local import LocalStorage
 from tests.plugins.azurite import ACCOUNT_KEY, KEY_SETTING, Azurite
 from tests.plugins.blobs import fetch
-from tests.storage_contract import put, read
+from tests.storage_contract import blob_key, put, read
 
 COPY = (
     # A shell that runs the tests in the background has children ignore Ctrl-C.
@@ -34,7 +35,7 @@ COPY = (
 
 
 def add(storage: BlobStorage, content: bytes, app: str = "app") -> BlobKey:
-    key = BlobKey(f"{app}/{hashlib.sha256(content).hexdigest()}")
+    key = blob_key(content, app)
     put(storage, content, key)
     return key
 
@@ -79,8 +80,8 @@ def test_everything_is_copied_and_a_second_time_nothing(
 ) -> None:
     for number in range(20):
         add(local, b"%d" % number * 1_000, f"app-{number % 3}")
-    put(local, b"its name says nothing about its content", BlobKey("app/named-otherwise"))
-    put(local, bytes(9_000_000), BlobKey("app/large"))
+    add(local, b"of another app", "other")
+    add(local, bytes(9_000_000))
     done = run.invoke(codepush, ["storage", "copy", local_url(folder), azure_url])
     assert done.exit_code == 0, done.output
     assert done.stdout == "22 packages copied (9.0 MB), 0 already there.\n"
@@ -89,6 +90,24 @@ def test_everything_is_copied_and_a_second_time_nothing(
     done = run.invoke(codepush, ["storage", "copy", local_url(folder), azure_url])
     assert done.exit_code == 0
     assert done.stdout == "0 packages copied (0.0 MB), 22 already there.\n"
+
+
+def test_what_is_no_package_is_not_copied(
+    run: CliRunner, local: LocalStorage, folder: Path, tmp_path: Path
+) -> None:
+    """As where ``/blobs`` was forgotten, and FROM holds the server's secrets, too."""
+    add(local, b"content")
+    for name in ("secret-key", "store/appendonly.aof"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"secret")
+    new = tmp_path / "new"
+    done = run.invoke(codepush, ["storage", "copy", local_url(folder), local_url(new)])
+    assert done.stdout == "1 package copied (0.0 MB), 0 already there.\n"
+    assert contents(LocalStorage(new)) == contents(local)
+    assert not (new / "secret-key").exists()
+    assert not (new / "store").exists()
+    done = run.invoke(codepush, ["storage", "copy", local_url(folder.parent), local_url(new)])
+    assert isinstance(done.exception, SettingsError)
 
 
 @pytest.mark.parametrize("jobs", ["1", "16"])
@@ -183,12 +202,12 @@ def test_a_blob_that_is_lost_at_the_target_is_found_missing(
 
 
 def test_a_blob_shorter_than_listed_is_damaged(local: LocalStorage, azure: BlobStorage) -> None:
-    put(local, bytes(100_000), BlobKey("app/named-otherwise"))
+    key = add(local, bytes(100_000))
     copy = StorageCopy(local, azure)
     plan = copy.plan()
-    put(local, bytes(99_999), BlobKey("app/named-otherwise"))
+    put(local, bytes(99_999), key)
     outcome = copy.run(plan, lambda _: None, jobs=1)
-    assert outcome.damaged == ["app/named-otherwise"]
+    assert outcome.damaged == [key]
     assert contents(azure) == {}
 
 
@@ -226,6 +245,7 @@ def test_a_target_that_fails_stops_the_copy(
         ),
         ("local:///nonexistent/x", "azure://a/b?key=secret", "TO cannot be used"),
         ("local:///nonexistent/x", "local:///dev/null", "disk refused"),
+        ("local:///nonexistent/x", "local:///nonexistent/y", "FROM has no packages"),
         (
             "local:///nonexistent/x",
             "azure://myaccount/packages?retries=0&endpoint=http://127.0.0.1:1/myaccount",

@@ -66,6 +66,21 @@ def test_unused_packages_wait_for_the_end_of_the_grace_period(
     assert services.stores.garbage.unreferenced() == {}
 
 
+def test_what_others_keep_beside_packages_is_not_collected(
+    staging: Line, services: Services, settings: Settings, clock: FakeClock
+) -> None:
+    staging.release(tree("1"))
+    others = [settings.data_dir / "blobs" / name for name in ("readme.txt", "site/logo.png")]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"of somebody else")
+    for _ in range(3):
+        age_all(services, settings, clock)
+        clock.advance(9 * DAY_S)
+        assert services.collection.run().deleted == 0
+    assert all(path.exists() for path in others)
+
+
 def test_a_package_that_is_used_again_begins_anew(
     staging: Line, services: Services, settings: Settings, clock: FakeClock
 ) -> None:

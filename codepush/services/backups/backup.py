@@ -68,7 +68,7 @@ def make_backup(
         # After the store, so that what a release names is listed.
         listed = sorted(storage.list_blobs(), key=lambda blob: blob.key)
         for blob in listed:
-            writer.list_blob(ListedBlob(blob.key, blob.size, content_sha256(blob.key) or ""))
+            writer.list_blob(ListedBlob(blob.key, blob.size, content_sha256(blob.key)))
         made.blobs = len(listed)
         if with_blobs:
             for done, blob in enumerate(listed, 1):
@@ -86,7 +86,7 @@ def _include(writer: BackupWriter, storage: BlobStorage, blob: StoredBlob, made:
         return
     with source.file:
         writer.include_blob(blob.key, blob.size, cast(BinaryIO, source))
-    if source.digest.hexdigest() != (content_sha256(blob.key) or source.digest.hexdigest()):
+    if source.digest.hexdigest() != content_sha256(blob.key):
         made.damaged.append(blob.key)
 
 

@@ -86,7 +86,7 @@ class BlobLook:
                 return "is missing"
             if size != download.size:
                 return f"has {size} bytes in place of {download.size}"
-            if content_sha256(download.blob_key) not in {None, digest.hexdigest()}:
+            if content_sha256(download.blob_key) != digest.hexdigest():
                 return "has another SHA-256 than its name says"
             copy.seek(0)
             return self._try(copy, why, trees) if why.diffs else _look_into(copy, why, trees)

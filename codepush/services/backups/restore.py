@@ -147,10 +147,7 @@ def _put_if_needed(storage: BlobStorage, key: BlobKey, size: int, content: Binar
 
 
 def _is_sound(storage: BlobStorage, key: BlobKey) -> bool:
-    """Return whether what the storage has is what the key says, where that says so."""
-    wanted = content_sha256(key)
-    if not wanted:
-        return True
+    """Return whether what the storage has is what the key says."""
     try:
         with storage.open(key) as file:
             digest = hashlib.sha256()
@@ -158,4 +155,4 @@ def _is_sound(storage: BlobStorage, key: BlobKey) -> bool:
                 digest.update(chunk)
     except NotFoundError:
         return False
-    return digest.hexdigest() == wanted
+    return digest.hexdigest() == content_sha256(key)
