@@ -3,10 +3,8 @@
 import logging
 import threading
 
-import redis
-
 from codepush.services.clock_jumps import ClockJumps
-from codepush.store.connection import connect
+from codepush.store.connection import connect, is_outage
 from codepush.store.queue import DELIVERIES, JobQueue
 from codepush.store.stores import open_stores
 
@@ -15,6 +13,8 @@ log = logging.getLogger("codepush.server")
 DELIVER = "codepush.jobs.webhooks.deliver"
 _LOOK_S = 0.25
 """Between two looks: two reads each, whatever the number of webhooks."""
+_PAUSE_S = 5.0
+"""After what was not foreseen, which is logged each time."""
 _TIMEOUT_S = 180
 
 
@@ -44,8 +44,13 @@ class DeliveryWatch:
         while not self._stopped.wait(_LOOK_S):
             try:
                 self.look(self._jumps.look())
-            except redis.RedisError as exc:
-                log.debug("webhooks wait for the store (%s)", exc)
+            except Exception as exc:
+                if is_outage(exc):
+                    log.debug("webhooks wait for the store (%s)", exc)
+                    continue
+                # The thread goes on: nobody would start another.
+                log.exception("webhooks wait, because it could not be seen what is due")
+                self._stopped.wait(_PAUSE_S)
 
     def look(self, now_ms: int) -> bool:
         """Enqueue a job if something is due and none is enqueued; tells whether it did."""

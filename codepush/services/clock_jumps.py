@@ -2,6 +2,7 @@
 
 import logging
 
+from codepush.services.tenants import contained
 from codepush.store.clock import StoreClock
 from codepush.store.stores import Stores
 
@@ -40,7 +41,10 @@ class ClockJumps:
         """Bring all that waits forward by the difference of two times."""
         agenda, deliveries = self._stores.agenda, self._stores.deliveries
         for organization_id in agenda.all():
-            for webhook in self._stores.webhooks.list_of(organization_id):
-                deliveries.shift(organization_id, webhook.id, before_ms, now_ms)
+            with contained(f"The organization {organization_id}"):
+                # By their ids: what is shifted is there also where the webhook cannot be read.
+                for webhook_id in self._stores.webhooks.ids_of(organization_id):
+                    with contained(f"The webhook {webhook_id}"):
+                        deliveries.shift(organization_id, webhook_id, before_ms, now_ms)
             agenda.bring_forward(organization_id, 0)
         agenda.note_start()  # of a job that was lost, which would be thought enqueued for as long

@@ -58,8 +58,11 @@ class WebhookStore:
 
     def list_of(self, organization_id: OrganizationId) -> list[Webhook]:
         """Return all webhooks of an organization, oldest first."""
-        ids = [WebhookId(text) for text in self._client.smembers(keys.webhooks(organization_id))]
-        return self.get_many(organization_id, ids)
+        return self.get_many(organization_id, self.ids_of(organization_id))
+
+    def ids_of(self, organization_id: OrganizationId) -> list[WebhookId]:
+        """Return the ids of all webhooks of an organization; some may be gone."""
+        return [WebhookId(text) for text in self._client.smembers(keys.webhooks(organization_id))]
 
     def get_many(self, organization_id: OrganizationId, ids: Sequence[WebhookId]) -> list[Webhook]:
         """Return those webhooks that are there, oldest first."""

@@ -204,6 +204,43 @@ def test_a_jump_of_the_store_is_noticed_and_made_up_for_once(
     assert stores.deliveries.next_due(setup.organization_id) == due
 
 
+def test_a_jump_is_made_up_for_beside_webhooks_that_are_damaged(
+    setup: Jumping, redis: StoreClient
+) -> None:
+    stores = setup.services.stores
+    setup.clock.now_ms = stores.clock() + HOUR_MS
+    damage = {"created_at_ms": "zzz", "last_due": "zzz", "quiet_until": "zzz", "held_until": "zzz"}
+    damaged = [WebhookId(setup.hook("/hook", events=EVENTS)) for _ in range(3)]
+    sound = setup.hook("/sound", events=EVENTS)
+    setup.happen("a")
+    stores.agenda.enter(OrganizationId("damaged"))
+    redis.set(keys.webhooks(OrganizationId("damaged")), "not a set")
+    stores.agenda.begin(setup.organization_id, setup.clock.now_ms)
+    for field, text in damage.items():
+        redis.hset(keys.webhook(setup.organization_id, damaged[0]), field, text)
+    redis.delete(keys.webhook(setup.organization_id, damaged[1]))
+    redis.set(keys.webhook(setup.organization_id, damaged[1]), "not a hash")
+    redis.set(keys.CLOCK, setup.clock.now_ms)
+    jumps = ClockJumps(stores, StoreClock(Scripts(redis)))
+    now_ms = jumps.look()
+    due = set(stores.deliveries.due_webhooks(setup.organization_id, now_ms + 60_000))
+    assert due >= {sound, damaged[0], damaged[2]}
+    assert setup.organization_id in stores.agenda.due(now_ms)
+    assert abs(int(redis.get(keys.CLOCK) or 0) - now_ms) < 60_000  # it is not made up for again
+
+
+def test_a_time_that_is_none_is_overwritten(redis: StoreClient) -> None:
+    clock = StoreClock(Scripts(redis))
+    for damage in ("zzz", ""):
+        redis.set(keys.CLOCK, damage)
+        assert clock.read() is None
+        assert abs(int(redis.get(keys.CLOCK) or 0) - clock()) < 60_000
+    redis.delete(keys.CLOCK)
+    redis.hset(keys.CLOCK, "a", "b")
+    assert clock.read() is None
+    assert abs(int(redis.get(keys.CLOCK) or 0) - clock()) < 60_000
+
+
 def test_a_clock_that_goes_on_or_back_by_a_second_is_no_jump(
     redis: StoreClient, setup: Jumping, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,12 +8,13 @@ import orjson
 from codepush.domain.ids import DeliveryId, OrganizationId, UserId, WebhookId
 from codepush.domain.permissions import Role
 from codepush.services.backups.references import UNREAD, Need
-from codepush.services.backups.soundness import KINDS, UNREADABLE, kind_of
+from codepush.services.backups.soundness import KINDS, kind_of
 from codepush.services.backups.survey import OnGroup, Survey
 from codepush.services.clock import Clock
 from codepush.store import keys
 from codepush.store.claims import Claims
 from codepush.store.connection import StoreClient
+from codepush.store.damage import UNREADABLE
 from codepush.store.delivery_log import DeliveryLog
 from codepush.store.entries import Entry
 from codepush.store.groups import GroupReader

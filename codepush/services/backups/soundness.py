@@ -26,6 +26,7 @@ from codepush.domain.webhook_events import Notice, WebhookEvent
 from codepush.store import keys
 from codepush.store.apps import decode_app
 from codepush.store.binaries import decode_binary
+from codepush.store.damage import UNREADABLE
 from codepush.store.delivery_log import decode_delivery, decode_notice, encode_notice
 from codepush.store.deployments import decode_deployment
 from codepush.store.entries import Entry
@@ -35,9 +36,6 @@ from codepush.store.releases import decode_download, decode_release
 from codepush.store.tokens import decode_token
 from codepush.store.users import decode_user
 from codepush.store.webhooks import decode_webhook
-
-UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
-"""What reading a damaged record raises."""
 
 _ANY_NOTICE, _ = encode_notice(Notice(next(iter(WebhookEvent)), {}, "", ""))
 _IDS_BEHIND = {"d", "w", "notice", "once", "attempts", "tick"}

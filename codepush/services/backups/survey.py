@@ -12,9 +12,10 @@ from typing import Protocol
 from codepush.services.backups.ledger import Ledger
 from codepush.services.backups.needs import needs_of
 from codepush.services.backups.references import UNREAD, Held, Need, held_in
-from codepush.services.backups.soundness import UNREADABLE, sift
+from codepush.services.backups.soundness import sift
 from codepush.services.clock import Clock
 from codepush.store import keys
+from codepush.store.damage import UNREADABLE
 from codepush.store.entries import Entry
 from codepush.store.groups import GroupReader
 from codepush.store.scanning import StoreMovedError
