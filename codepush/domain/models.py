@@ -265,7 +265,7 @@ class Deployment:
     """A channel of an app, addressed by devices through its key.
 
     Attributes:
-        version: Grows with each change; what a commit is checked against.
+        version: Grows with each change, by any number; what a commit is checked against.
         latest: Its newest release, disabled or not.
     """
 

@@ -153,7 +153,8 @@ class Snapshot:
         with self._lock:
             key = self._keys.get(deployment_id)
             found = self._held.get(key) if key is not None else None
-            if found is None or 0 < version <= found.version:
+            # Any other version is a change, also a lower one: the store may have lost some.
+            if found is None or version == found.version > 0:
                 return None
             self._remove(found)
             self._former[found.key] = found

@@ -37,7 +37,10 @@ class Changes:
         self._listeners: list[Told] = []
 
     def listen(self, listener: Told) -> None:
-        """Call ``listener`` with app, deployment and new version (0: it is gone)."""
+        """Call ``listener`` with app, deployment and new version.
+
+        That is 0 where the deployment is gone, and -1 where another version may have come to be.
+        """
         self._listeners.append(listener)
 
     def tell(self, app_id: AppId, deployment_id: DeploymentId, version: int) -> None:

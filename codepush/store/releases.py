@@ -1,5 +1,6 @@
 """Histories of deployments: read whole, changed in one step."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,14 @@ _ONCE_S = 86_400
 
 _TRIES = 300
 """Each failed try means that somebody else's change succeeded meanwhile."""
+
+_LONGEST_STEP = 1 << 24
+"""A version is higher than the one before by up to this, at random.
+
+A master that fails over may lose a commit that was answered. If the next one had the number of the
+lost one, whoever read the lost one could not tell them apart. Scripts count exactly up to 2^53,
+which is enough for a thousand million commits.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +212,7 @@ class ReleaseStore:
             touched,
             [
                 history.version,
+                1 + secrets.randbelow(_LONGEST_STEP),
                 max(history.last_number, *(r.number for r in added), 0),
                 max(after, default=""),
                 encode_event(event) if event else "",
@@ -216,8 +226,9 @@ class ReleaseStore:
         )
         if reply == 0:
             raise _gone()
-        # Also where it was refused: it may have been carried out before, and the answer lost.
-        self._changes.tell(app_id, deployment_id, max(int(reply), history.version))
+        # Also where it was refused, with a version that nothing has: it may have been carried out
+        # before, and the answer lost.
+        self._changes.tell(app_id, deployment_id, int(reply))
         return bool(reply != -1)
 
 

@@ -80,4 +80,5 @@ def test_a_change_that_nobody_made_is_not_in_the_log(
     app, deployment = target
     log = services.stores.client.xrange(f"cp:1:{{a:{app.id}}}:log", "-", "+", 100)
     assert [each[1]["e"].count("deployment.released") for each in log] == [0, 1]
-    assert services.stores.releases.history(app.id, deployment.id).version == 2
+    (release,) = services.stores.releases.history(app.id, deployment.id).releases
+    assert release.served

@@ -18,6 +18,7 @@ from codepush.services.acquisition import judge
 from codepush.services.container import Services
 from codepush.services.prepared import Prepared
 from codepush.settings import Settings
+from codepush.store import keys
 from codepush.store.connection import StoreClient
 from tests.api_client import Account, ApiClient, bundle
 
@@ -209,6 +210,54 @@ def test_a_message_that_never_came_is_made_up_for(pair: Pair, redis: StoreClient
     there.services.snapshot.changed = lambda *_: None  # type: ignore[method-assign]
     api.release(bundle("2"), "1.0.0")
     wait_for(lambda: there.label(key) == "v2", 2.5)
+
+
+@pytest.mark.parametrize("heard_by", ["feed", "poll"])
+def test_a_release_that_took_the_place_of_a_lost_one_is_told_by_all_who_held_that(
+    pair: Pair, redis: StoreClient, monkeypatch: pytest.MonkeyPatch, heard_by: str
+) -> None:
+    """A master that fails over may lose what it answered; the feed need not break with it."""
+    here, api, key, there = pair
+    held = there.prepared(key)
+    assert held
+    stored = {name: redis.hgetall(name) for name in keys.whole_deployment(*held.mark.address)[:2]}
+    api.release(bundle("2"), "1.0.0", description="lost")
+    for node in (here, there):
+        wait_for(lambda n=node: n.label(key) == "v2")
+    unheard = "poll" if heard_by == "feed" else "changed"
+    monkeypatch.setattr(there.services.snapshot, unheard, lambda *_: None)
+    for name, fields in stored.items():
+        redis.delete(name)
+        redis.hset(name, mapping=fields)
+    # Its version is lower than that of the lost one.
+    monkeypatch.setattr("codepush.store.releases._LONGEST_STEP", 1)
+    api.release(bundle("3"), "1.0.0", description="done again")
+
+    def described(node: Node) -> str:
+        node.label(key)
+        prepared = node.prepared(key)
+        return prepared.releases[-1].description if prepared else ""
+
+    assert described(here) == "done again"
+    wait_for(lambda: described(there) == "done again")
+
+
+def test_a_commit_whose_answer_was_lost_leaves_nothing_old_in_its_process(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, api, key, _ = pair
+    monkeypatch.setattr(here.services.snapshot, "changed", lambda *_: None)
+    monkeypatch.setattr(here.services.snapshot, "poll", lambda *_: None)
+    scripts = here.services.stores.releases._scripts
+    run = scripts.run
+
+    def twice(name: str, *args: Any) -> Any:
+        answer = run(name, *args)
+        return run(name, *args) if name == "commit_releases" else answer
+
+    monkeypatch.setattr(scripts, "run", twice)
+    api.release(bundle("2"), "1.0.0")
+    assert here.label(key) == "v2"
 
 
 def test_what_was_loaded_again_while_it_was_compared_stays_old(
