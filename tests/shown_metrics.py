@@ -25,7 +25,7 @@ def shown_metrics(app: Flask) -> set[str]:
     """Return them, with what only workers and the event loop make them show."""
     services: Services = app.extensions["codepush"]
     settings: Settings = app.extensions["codepush.settings"]
-    _Server(uvicorn.Config(app), CoarseClock())
+    _Server(uvicorn.Config(app), CoarseClock(), lambda: None)
     counted = {each.name: {tuple("x" for _ in each.labels): 1} for each in work.ALL}
     services.vitals.add(counted)
     with connect_queue(settings.effective_queue_url) as queue, ExitStack() as stack:
