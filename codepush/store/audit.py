@@ -23,12 +23,11 @@ _GONE_S = 30 * 86_400
 """How long the log of a deleted app stays, for an organization that had it before."""
 _TO_COME_MS = 3_600_000
 """An app noted longer ago than this is there or never came to be: its claim is too old by far."""
-_DISORDER_MS = 3_600_000
-"""How much later the time of an entry may be than that of one behind it: clocks of several
-machines, and requests that took long."""
 OWN = "own"
 """Name of the cursor into the organization's own log."""
 _ENDS = ("base", "base_hash", "seq", "hash")
+_LATEST = "latest"
+_NO_CURSORS = {*_ENDS, _LATEST}
 """What the head holds beside cursors."""
 
 
@@ -38,11 +37,13 @@ class AuditEntry:
 
     Attributes:
         sequence: 1, 2, 3 ... without a gap.
+        latest_ms: The latest time of the events so far. It never goes back, as clocks do.
         record: The event as it was written down.
         hash: SHA-256, in hex, over the previous entry's hash, a line break and this record.
     """
 
     sequence: int
+    latest_ms: int
     event: Event
     record: str
     hash: str
@@ -105,7 +106,7 @@ class AuditStore:
     def _drop_cursors(self, organization_id: OrganizationId, logs: Mapping[str, str]) -> None:
         """Drop cursors into logs that are gone for good: of these nothing can be folded twice."""
         head = keys.audit_head(organization_id)
-        others = [each for each in self._client.hgetall(head) if each not in {*logs, *_ENDS}]
+        others = [each for each in self._client.hgetall(head) if each not in {*logs, *_NO_CURSORS}]
         pipeline = self._client.pipeline(transaction=False)
         for each in others:
             pipeline.exists(keys.app_log(AppId(each)))
@@ -130,7 +131,10 @@ class AuditStore:
             logs: Each log by the name of its cursor.
         """
         head_key = keys.audit_head(organization_id)
-        sequence, last_hash, *folded = self._client.hmget(head_key, ["seq", "hash", *logs])
+        sequence, last_hash, latest, *folded = self._client.hmget(
+            head_key, ["seq", "hash", _LATEST, *logs]
+        )
+        latest_ms = int(latest or 0)
         cursors = dict(zip(logs, folded, strict=True))
         pipeline = self._client.pipeline(transaction=False)
         for name, log in logs.items():
@@ -153,7 +157,8 @@ class AuditStore:
                 continue
             seen.add(event.id)
             last_hash = chain_hash(last_hash, text)
-            entries += [text, last_hash]
+            latest_ms = max(latest_ms, event.at_ms)
+            entries += [text, last_hash, str(latest_ms)]
         read = {name: row_id for _, name, row_id, _ in rows}
         if rows:
             moved = [each for name, to in read.items() for each in (name, cursors[name] or "", to)]
@@ -219,22 +224,20 @@ class AuditStore:
     ) -> Iterator[AuditEntry]:
         """Return the entries of what happened in a span of time, oldest first.
 
-        Reads little beyond them, however long the chain is: times grow along it, but for some
-        disorder between clocks.
+        Reads nothing of what was before the span, however long the chain is; behind it, anything
+        may have happened within it, by a clock that went back.
         """
         ends = self.ends(organization_id)
         low, high = ends.base, ends.sequence
         while low < high:  # the last entry before the span, or the base
             middle = (low + high + 1) // 2
             found = self.after(organization_id, middle - 1, count=1)
-            if not found or found[0].event.at_ms < since_ms - _DISORDER_MS:
+            if not found or found[0].latest_ms < since_ms:
                 low = middle
             else:
                 high = middle - 1
         while rows := self.after(organization_id, low, count=_BATCH):
             for entry in rows:
-                if entry.event.at_ms >= until_ms + _DISORDER_MS:
-                    return
                 if since_ms <= entry.event.at_ms < until_ms:
                     yield entry
             low = rows[-1].sequence
@@ -280,4 +283,6 @@ def _time(row_id: str) -> tuple[int, int]:
 
 
 def _decode(row_id: str, row: dict[str, str]) -> AuditEntry:
-    return AuditEntry(int(row_id.partition("-")[0]), decode_event(row["e"]), row["e"], row["h"])
+    event = decode_event(row["e"])
+    latest_ms = int(row.get("t", event.at_ms))  # chains of former servers are without
+    return AuditEntry(int(row_id.partition("-")[0]), latest_ms, event, row["e"], row["h"])

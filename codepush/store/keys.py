@@ -30,7 +30,7 @@ key (below ``cp:1:``)           type  contents                                  
 ``{a:APP}:once:HASH``           str   first answer to an idempotent request          1 day
 ``{o:ORG}:log``                 strm  events of the organization itself              until folded
 ``{o:ORG}:logs``                zset  apps whose logs may hold its events, by time   until folded
-``{o:ORG}:audit``               strm  the audit chain: ``e`` event, ``h`` hash       AUDIT_DAYS
+``{o:ORG}:audit``               strm  audit chain: ``e`` event, ``h`` hash, ``t``    AUDIT_DAYS
 ``{o:ORG}:audit-head``          hash  both ends of the chain; cursors into the logs      ever
 ``{o:ORG}:invitations``         hash  invitation id -> invitation JSON               ever
 ``{o:ORG}:webhooks``            set   webhook ids                                    ever
@@ -274,7 +274,7 @@ def organization_logs(organization_id: OrganizationId) -> str:
 
 
 def audit(organization_id: OrganizationId) -> str:
-    """Stream: the audit chain, by sequence number."""
+    """Stream: the audit chain, by sequence number; ``t`` is the latest time of an event so far."""
     return f"{ROOT}:{{o:{organization_id}}}:audit"
 
 

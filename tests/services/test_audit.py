@@ -4,7 +4,7 @@ import random
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -112,7 +112,11 @@ def test_cursors_into_logs_that_are_gone_do_not_stay(
         entries(services, organization_id)
         clock.advance(3_601)
         before = actions(services, organization_id)
-        assert {*ids[number:], "own", "seq", "hash"} >= set(redis.hgetall(head)) > set(ids[number:])
+        assert (
+            {*ids[number:], "own", "seq", "hash", "latest"}
+            >= set(redis.hgetall(head))
+            > set(ids[number:])
+        )
         redis.delete(keys.app_log(ids[number]))  # as after 30 days
         assert actions(services, organization_id) == before
     services.audit.verify(organization_id)
@@ -148,6 +152,66 @@ def test_a_span_of_time_is_found_though_clocks_differ(
         until_ms = since_ms + chance.randrange(40 * 86_400_000)
         found = services.stores.audit.between(principal.organization_id, since_ms, until_ms)
         assert list(found) == [e for e in held if since_ms <= e.event.at_ms < until_ms]
+
+
+def test_a_span_of_time_is_found_though_the_clock_jumped_back_in_it(
+    services: Services, principal: Principal, clock: FakeClock
+) -> None:
+    now_ms = clock.now_ms
+    for hours, names in (0, "ab"), (1, "cd"), (-2, "ef"), (-1, "gh"), (0, "ij"), (3, "k"):
+        clock.now_ms = now_ms + hours * 3_600_000
+        for name in names:
+            services.apps.create(principal, name * 3, deployments=())
+            services.audit.keep_up(principal.organization_id)
+    held = entries(services, principal.organization_id)[::-1]
+    for hours, names in (-2, "ef"), (-1, "gh"), (0, "abij"), (1, "cd"), (3, "k"):
+        since_ms = now_ms + hours * 3_600_000
+        found = services.stores.audit.between(principal.organization_id, since_ms, since_ms + 1)
+        wanted = [each for each in held if each.event.app[:1] in names and each.event.app]
+        assert [each for each in found if each.event.app] == wanted
+
+
+def test_a_late_span_of_a_long_chain_is_found_without_reading_all(
+    services: Services, principal: Principal, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(300):
+        clock.advance(60)
+        services.apps.create(principal, f"App{number}", deployments=())
+    services.audit.keep_up(principal.organization_id)
+    audit = services.stores.audit
+    after, read = audit.after, []
+
+    def reading(*args: Any, **options: Any) -> list[AuditEntry]:
+        read.extend(found := after(*args, **options))
+        return found
+
+    monkeypatch.setattr(audit, "after", reading)
+    found = audit.between(principal.organization_id, clock.now_ms - 60_000, clock.now_ms + 1)
+    assert [each.event.app for each in found] == ["App298", "App299"]
+    assert len(read) < 15
+
+
+def test_a_chain_that_began_on_a_former_server_goes_on(
+    services: Services, principal: Principal, redis: StoreClient, clock: FakeClock
+) -> None:
+    organization_id = principal.organization_id
+    began_ms = clock.now_ms
+    for number in range(6):
+        clock.advance(60)
+        services.apps.create(principal, f"App{number}", deployments=())
+        entries(services, organization_id)
+        if number == 2:  # it wrote no times
+            chain = keys.audit(organization_id)
+            rows = redis.xrange(chain, min="-", max="+", count=100)
+            redis.delete(chain)
+            for row_id, row in rows:
+                redis.xadd(chain, {"e": row["e"], "h": row["h"]}, id=row_id)  # type: ignore[call-arg]
+            redis.hdel(keys.audit_head(organization_id), "latest")
+    for number in range(6):
+        at_ms = began_ms + (number + 1) * 60_000
+        found = services.stores.audit.between(organization_id, at_ms, at_ms + 1)
+        assert [each.event.app for each in found] == [f"App{number}"]
+    assert services.audit.verify(organization_id).length == 8
 
 
 def test_many_folders_at_once_append_every_event_once(

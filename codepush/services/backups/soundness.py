@@ -201,7 +201,7 @@ def _event(_row: str, fields: list[str]) -> None:
 def _audit(row: str, fields: list[str]) -> None:
     int(row.partition("-")[0])
     written = dict(zip(fields[::2], fields[1::2], strict=True))
-    _ = written["e"], written["h"]
+    _ = written["e"], written["h"], int(written.get("t", 0))
 
 
 def _delivery(record: dict[str, str]) -> None:
