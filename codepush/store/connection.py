@@ -178,6 +178,15 @@ def impatient(client: StoreClient, timeout_s: float) -> StoreClient:
     return cast(StoreClient, redis.Redis(connection_pool=redis.ConnectionPool(**options)))
 
 
+def server_of(client: StoreClient, key: str | bytes) -> redis.Redis:
+    """Return a client of the one server that holds a key, for what a cluster's client cannot do."""
+    if not isinstance(client, ClusterClient):
+        return cast(redis.Redis, client)
+    return client.patiently(
+        lambda cluster: cluster.get_redis_connection(cluster.get_node_from_key(key))  # type: ignore[no-untyped-call]
+    )
+
+
 def _patience(url: str) -> Retry:
     is_cluster = parse_store_url(url).topology is Topology.CLUSTER
     backoff = ExponentialWithJitterBackoff(base=_FIRST_PAUSE_S, cap=_LONGEST_PAUSE_S)

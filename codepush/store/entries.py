@@ -24,3 +24,15 @@ class Entry:
     expires_at_ms: int | None = None
     about: tuple[str, int, str] | None = None
     is_first: bool = True
+
+
+def lifetime(expires_at_ms: int) -> int | None:
+    """Return when a key expires, as an entry has it, of what Redis answers."""
+    return expires_at_ms if expires_at_ms >= 0 else None
+
+
+def raw(item: str | list[str]) -> Any:
+    """Return text as it was in the store; hiredis sends nothing else that is no UTF-8."""
+    if isinstance(item, str):
+        return item.encode("utf-8", "surrogateescape")
+    return [raw(each) for each in item]

@@ -51,7 +51,7 @@ key (below ``cp:1:``)           type  contents                                  
 ``{k:HASH}:deployment-key``     hash  claim by ``app id/deployment id``              deployment
 ``{users}:all``                 set   user ids (index)                               ever
 ``{users}:welcomed``            str   the first administrator saw their token        ever
-``TAG:copy:BACKUP:NUMBER``      ...   a key as a backup found it                     1 hour
+``TAG:copy:BACKUP:NUMBER``      ...   a key as a backup found it                     2 minutes
 ``quota:LIMITER/SUBJECT/...``   str   requests of a subject in its current window    the window
 ``{h:NUMBER}:health``           str   written to find out whether a master takes it  1 minute
 ``{jobs}:unreferenced``         hash  blob key -> when it was first seen unused, ms  until collected

@@ -4,7 +4,6 @@ Groups are read one after the other, so what one needs of another may have come 
 After all are read, those that do not fit each other are read again until they do.
 """
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
@@ -18,6 +17,7 @@ from codepush.store import keys
 from codepush.store.damage import UNREADABLE
 from codepush.store.entries import Entry
 from codepush.store.groups import GroupReader
+from codepush.store.large_groups import GroupChangedError
 from codepush.store.scanning import StoreMovedError
 
 _ROUNDS = 300
@@ -27,7 +27,7 @@ _HASTY_ROUNDS = 6
 """Read at once, to be faster than the next change; later ones wait for a change to end."""
 _PAUSE_S = 0.1
 _READS = 20
-"""Of one group, if the store is restarted during each."""
+"""Of one group, if the store is restarted, or the group changes, during each."""
 
 OnGroup = Callable[[int, int], None]
 """Told how many groups are read, and how many there are."""
@@ -54,6 +54,7 @@ class Survey:
 
         Raises:
             StoreMovedError: The store was restarted again and again.
+            GroupChangedError: A group that the store has no room to copy kept changing.
 
         Returns:
             What groups need that is not there, though nobody is changing it.
@@ -93,13 +94,17 @@ class Survey:
         return place.tag
 
     def _read(self, tag: str, reader: Reader) -> None:
+        failed: Exception = StoreMovedError()
         for _ in range(_READS):
             entries = self._groups.read(tag, self._ledger.keys_of(tag))
             self._ledger.forget(tag)
-            with contextlib.suppress(StoreMovedError):
+            try:
                 reader.group(tag, self._noted(tag, entries))
+            except (StoreMovedError, GroupChangedError) as exc:
+                failed = exc
+            else:
                 return
-        raise StoreMovedError
+        raise failed
 
     def _noted(self, tag: str, entries: Iterator[Entry]) -> Iterator[Entry]:
         now_ms = self._clock()
