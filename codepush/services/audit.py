@@ -10,7 +10,7 @@ from codepush.domain.events import Event
 from codepush.domain.ids import OrganizationId
 from codepush.services.clock import Clock
 from codepush.services.tenants import every_organization
-from codepush.store.audit import AuditEntry, chain_hash
+from codepush.store.audit import AuditEntry, ChainEnds, chain_hash
 from codepush.store.connection import STORE_ERRORS, is_full
 from codepush.store.stores import Stores
 
@@ -79,7 +79,18 @@ class Audit:
             ConflictError: An entry was changed, added or taken away.
         """
         self.keep_up(organization_id)
-        ends = self._stores.audit.ends(organization_id)
+        while True:
+            ends = self._stores.audit.ends(organization_id)
+            try:
+                self._check(organization_id, ends)
+            except ConflictError:
+                # Unless entries left for their age meanwhile, as they may at any time.
+                if self._stores.audit.ends(organization_id).base == ends.base:
+                    raise
+            else:
+                return Verified(ends.sequence - ends.base, ends.sequence, ends.hash)
+
+    def _check(self, organization_id: OrganizationId, ends: ChainEnds) -> None:
         sequence, last = ends.base, ends.base_hash
         for entry in self._stores.audit.oldest_first(organization_id):
             if entry.sequence > ends.sequence:
@@ -100,4 +111,3 @@ class Audit:
                 f"The audit log was tampered with: it ends at entry {sequence} and not at entry"
                 f" {ends.sequence} with the hash {ends.hash or '(none)'}."
             )
-        return Verified(ends.sequence - ends.base, ends.sequence, ends.hash)

@@ -366,6 +366,61 @@ def test_when_all_entries_are_old_all_leave_and_numbers_go_on(
     assert [entry.sequence for entry in entries(services, principal.organization_id)] == [4]
 
 
+@pytest.fixture
+def aged(services: Services, principal: Principal, clock: FakeClock) -> tuple[int, int]:
+    """A chain of nine entries, of which four are older than a time, and six than another."""
+    times = []
+    for number in range(7):
+        clock.advance(60)
+        times.append(clock.now_ms)
+        services.apps.create(principal, f"App{number}", deployments=())
+        entries(services, principal.organization_id)  # two in one ms would be in any order
+    return times[2], times[4]
+
+
+def test_who_drops_fewer_entries_after_another_leaves_the_chain_whole(
+    services: Services,
+    principal: Principal,
+    aged: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    organization_id, audit = principal.organization_id, services.stores.audit
+    oldest_first = audit.oldest_first
+
+    def overtaken(organization_id: OrganizationId) -> Any:
+        for entry in oldest_first(organization_id):
+            if entry.event.at_ms >= aged[0]:  # the last that is looked at
+                monkeypatch.setattr(audit, "oldest_first", oldest_first)
+                audit.forget(organization_id, before_ms=aged[1])
+            yield entry
+
+    monkeypatch.setattr(audit, "oldest_first", overtaken)
+    audit.forget(organization_id, before_ms=aged[0])
+    assert audit.ends(organization_id).base == 6
+    assert services.audit.verify(organization_id).length == 3
+
+
+def test_entries_that_leave_while_a_chain_is_checked_are_no_tampering(
+    services: Services,
+    principal: Principal,
+    aged: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    organization_id, audit = principal.organization_id, services.stores.audit
+    ends = audit.ends
+    later = iter(aged)
+
+    def overtaken(organization_id: OrganizationId) -> Any:
+        found = ends(organization_id)
+        before_ms = next(later, None)
+        if before_ms:
+            audit.forget(organization_id, before_ms=before_ms)
+        return found
+
+    monkeypatch.setattr(audit, "ends", overtaken)
+    assert services.audit.verify(organization_id).length == 3
+
+
 def test_housekeeping_folds_every_organization(
     services: Services, principal: Principal, bob: Principal, redis: StoreClient
 ) -> None:
