@@ -26,9 +26,11 @@ MAX_PIPELINED = 32
 HEAD_S = 20.0
 """How long a request's head may take to arrive, however steadily it trickles."""
 GRACE_S = 30.0
-"""How long a body may take to arrive, and an answer to be taken, at no rate at all..."""
+"""How long a body may take to arrive at no rate at all..."""
 LEAST_BYTES_PER_S = 4_096
 """...and the rate that is asked for beyond that."""
+PAUSE_S = 120.0
+"""How long a client may take nothing of an answer: who bounds the rate takes it in bursts."""
 LINGER_S = 2.0
 """How long a client that is refused may go on sending, so that it gets to read the refusal..."""
 DRAIN_S = 30.0
@@ -331,7 +333,7 @@ class EdgeProtocol(HttpToolsProtocol):
         if left != self._unsent:
             self._unsent = left
             self._unsent_since = now
-        elif now - self._unsent_since > GRACE_S:
+        elif now - self._unsent_since > PAUSE_S:
             self.transport.abort()
 
     def _tend_body(self, now: float) -> None:

@@ -7,6 +7,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -270,11 +271,22 @@ def test_clients_that_do_not_take_a_download_stop_nobody(server: RealServer) -> 
                 client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{beginning}\r\n")
                 assert client.reader.readline().startswith(b"HTTP/1.1 20")
         everybody_else_is_served(server)
+        assert max(held_by_the_system(server)) < 1_000_000, "it holds megabytes of each"
         with Client(server, 60) as client:
             client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
             status, headers, content = client.answer()
         assert status == 200
         assert len(content) == int(headers["content-length"]) > 8_000_000
+
+
+def held_by_the_system(server: RealServer) -> list[int]:
+    """Return how many bytes it has yet to send, or to be told of, for each connection."""
+    table = Path("/proc/net/tcp")
+    if not table.exists():
+        return [0]
+    rows = [line.split() for line in table.read_text("ascii").splitlines()[1:]]
+    port = f":{int(server.url.rpartition(':')[2]):04X}"
+    return [int(row[4].partition(":")[0], 16) for row in rows if row[1].endswith(port)]
 
 
 def test_a_stop_waits_for_an_upload_on_its_way(processes: Processes) -> None:
