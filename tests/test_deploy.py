@@ -291,6 +291,17 @@ def test_what_four_instances_tell_of_one_queue_is_counted_once(tmp_path: Path) -
     assert not alerts_fire(tmp_path, queue("600+0x60", "0+1x60"), loud)
 
 
+def test_a_queue_that_is_away_fires_as_such_and_a_missing_worker_as_one(tmp_path: Path) -> None:
+    """While it is away nothing is known of workers, and no request fails."""
+    if shutil.which("promtool") is None:
+        lacking("promtool is not installed (Debian: prometheus)")
+    names = ("CodePushQueueDown", "CodePushNoWorker", "CodePushStoreFailing")
+    for up, fire in ((0, names[0]), (1, names[1])):
+        told = {'codepush_queue_up{job="codepush"}': f"{up}+0x60"}
+        fires = {name: name == fire for name in names}
+        assert not alerts_fire(tmp_path, told, fires)
+
+
 def test_no_panel_adds_what_instances_tell_of_one_queue() -> None:
     shared = r"codepush_(queue_depth|jobs_total|worker_\w+)"
     named = [text for text in expressions() if re.search(shared, text)]
