@@ -1,5 +1,6 @@
 """A setting, route or command that is not documented fails here."""
 
+import json
 import os
 import re
 import shlex
@@ -274,6 +275,18 @@ def test_the_page_about_clusters_names_what_is_left_out_there() -> None:
 def test_every_page_is_in_the_list_of_pages() -> None:
     linked = re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs" / "README.md").read_text("utf-8"))
     assert set(linked) == {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+
+def test_the_age_of_workers_is_explained_alike_everywhere() -> None:
+    """As ``JobVitals.silent_s`` has it: the newest word of any would hide that a kind is gone."""
+    name, meaning = "codepush_worker_heartbeat_age_seconds", "kind silent for longest"
+    text = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", text, re.MULTILINE)
+    assert meaning in row
+    board = json.loads((ROOT / "deploy" / "grafana" / "codepush.json").read_text("utf-8"))
+    targets = [target for panel in board["panels"] for target in panel["targets"]]
+    legends = [target["legendFormat"] for target in targets if name in target["expr"]]
+    assert legends == [meaning]
 
 
 def test_every_metric_is_in_the_page_for_operators(app: Flask) -> None:
