@@ -201,6 +201,41 @@ def test_the_bicep_encodes_the_key_of_the_store_and_spells_names_in_lower_case()
     assert not re.search(r"\bname: name$", text, re.MULTILINE)
 
 
+def test_the_bicep_names_the_domain_that_azure_would_take_away() -> None:
+    """Azure removes what a deployment does not name, so each update has to name it again."""
+    parsed = BicepParser().parse(file_path=DEPLOY / "azure" / "main.bicep")
+    ingress = parsed["resources"]["web"]["config"]["properties"]["configuration"]["ingress"]
+    assert ingress["customDomains"] == "customDomains"
+    told = parsed["variables"]["customDomains"]["value"]["operator"]["operands"]
+    assert told["condition"]["function"]["parameters"] == {"item_to_test": "hostName"}
+    assert told["true_value"] == []
+    (domain,) = told["false_value"]
+    assert domain["name"] == "hostName"
+    for name, without, given in (
+        ("certificateId", None, "certificateId"),
+        ("bindingType", "Disabled", "SniEnabled"),
+    ):
+        operands = domain[name]["operator"]["operands"]
+        assert operands["condition"]["function"]["parameters"] == {"item_to_test": "certificateId"}
+        assert (operands["true_value"], operands["false_value"]) == (without, given)
+    for name in ("hostName", "certificateId", "publicUrl"):
+        assert parsed["parameters"][name]["default"] == "", "a first deployment knows none"
+
+
+def test_what_the_page_deploys_to_azure_with_are_parameters_of_the_bicep() -> None:
+    parsed = BicepParser().parse(file_path=DEPLOY / "azure" / "main.bicep")
+    page = (ROOT / "docs" / "deploying.md").read_text("utf-8")
+    section = page.partition("\n## Azure\n")[2].partition("\n## ")[0]
+    (shown,) = re.findall(r"az deployment group create (.*?)\n```", section, re.DOTALL)
+    given = set(re.findall(r"(\w+)=", shown))
+    assert {"hostName", "certificateId"} <= given <= set(parsed["parameters"])
+    needed = {name for name, each in parsed["parameters"].items() if "default" not in each}
+    assert needed <= given
+    # What DNS must have before Azure gives a certificate.
+    assert "`asuid.codepush.example.com`" in section
+    assert "customDomainVerificationId" in section
+
+
 def expressions() -> list[str]:
     rules = [rule["expr"] for group in load(str(ALERTS.relative_to(ROOT)))["groups"]
              for rule in group["rules"]]  # fmt: skip

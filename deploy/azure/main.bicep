@@ -7,6 +7,9 @@
 //     --parameters image=myregistry.azurecr.io/codepush-server:1 registry=myregistry \
 //                  secretKey="$(secret secret-key)" metricsToken="$(secret metrics-token)"
 //   az containerapp job start --resource-group "$GROUP" --name codepush-migrate
+//
+// Once the server has a host name of its own, each deployment also gives hostName and certificateId:
+// Azure takes a domain away that a deployment does not name.
 
 @description('Region of everything.')
 param location string = resourceGroup().location
@@ -22,7 +25,13 @@ param image string
 @description('Name of the Azure Container Registry, in this resource group, that the identity may pull from; empty for none.')
 param registry string = ''
 
-@description('URL that devices and people reach the server at; empty for the one that Azure makes.')
+@description('Host name of your own that the server answers at, too; empty for none.')
+param hostName string = ''
+
+@description('Resource id of the certificate for that host name; empty while there is none.')
+param certificateId string = ''
+
+@description('URL that devices and people reach the server at; empty for that host name, or else the one that Azure makes.')
 param publicUrl string = ''
 
 @description('What the server encrypts secrets with. Keep it: what was encrypted is lost without it.')
@@ -180,7 +189,18 @@ resource environment 'Microsoft.App/managedEnvironments@2024-03-01' = {
 
 // A key is base64: its / would end the host, so the URL holds it percent-encoded.
 var redisUrl = 'rediss://:${uriComponent(database.listKeys().primaryKey)}@${redis.properties.hostName}:10000/0'
-var webUrl = empty(publicUrl) ? 'https://${prefix}-web.${environment.properties.defaultDomain}' : publicUrl
+var azureUrl = 'https://${prefix}-web.${environment.properties.defaultDomain}'
+// Without its certificate, nobody can use the host name.
+var ownUrl = (empty(hostName) || empty(certificateId)) ? azureUrl : 'https://${hostName}'
+var webUrl = empty(publicUrl) ? ownUrl : publicUrl
+
+var customDomains = empty(hostName) ? [] : [
+  {
+    name: hostName
+    certificateId: empty(certificateId) ? null : certificateId
+    bindingType: empty(certificateId) ? 'Disabled' : 'SniEnabled'
+  }
+]
 
 var registries = empty(registry) ? [] : [
   {
@@ -259,6 +279,7 @@ resource web 'Microsoft.App/containerApps@2024-03-01' = {
         targetPort: 3000
         transport: 'http'
         allowInsecure: false
+        customDomains: customDomains
       }
     }
     template: {
