@@ -168,6 +168,8 @@ class Supervisor:
     ) -> tuple[Child, Child]:
         environment = _MEMORY | os.environ | lifeline.environment()
         environment |= {"REDIS_URL": url, "DATA_DIR": str(self._data_dir)}
+        # gunicorn reads it for itself when it is imported, and fails where it is set and empty.
+        environment["WEB_CONCURRENCY"] = str(self._settings.web_concurrency)
         if self._settings.embedded_store and not self._settings.secret_keys:
             environment["SECRET_KEY"] = own_secret_key(self._data_dir)
         # -P: modules in the current folder must not be taken for ours.

@@ -38,6 +38,12 @@ def test_it_serves_and_its_children_share_store_and_folder(
     assert server.stop() == 0
 
 
+def test_a_setting_that_is_empty_is_unset_for_gunicorn_too(processes: Processes) -> None:
+    server = processes.serve(WEB_CONCURRENCY="").wait_until_ready()
+    wait_for(lambda: len(server.child(".web").children()) == 2, "as many processes as by default")
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_web_then_worker_then_store(server: Server, number: int) -> None:
     web, worker, store = (server.child(word) for word in (".web", ".worker", "valkey"))
