@@ -26,6 +26,12 @@ REGISTRATIONS = ("open", "invited", "closed")
 MAX_QUOTA = 100_000_000
 MIN_SECRET_KEY = 32
 
+_WEB_URL = re.compile(
+    r"https?://(?:\[([0-9A-Fa-f:.]+)\]|[A-Za-z0-9][A-Za-z0-9._-]*)(?::([^/@]*))?"
+    r"(?:/[A-Za-z0-9._~/-]*)?"
+)
+"""Its groups: an address in brackets, and a port."""
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -256,19 +262,29 @@ def _file(values: Mapping[str, str], name: str, other: str) -> Path | None:
 
 def _public_url(values: Mapping[str, str], name: str) -> str:
     text = values[name].rstrip("/")
-    if text and not re.fullmatch(
-        r"https?://[A-Za-z0-9\[][A-Za-z0-9.\-_\[\]:]*(/[A-Za-z0-9.\-_~/]*)?", text
-    ):
+    if not text:
+        return text
+    found = _WEB_URL.fullmatch(text)
+    if not found or (found[1] and not _is_address(found[1])):
         shown = "not usable" if "@" in text else repr(values[name])  # it may hold a password
         raise SettingsError(
             f"{name} is {shown}; it must be an http or https URL without user, query or fragment,"
             " such as https://codepush.example.com."
         )
-    try:
-        _ = urlsplit(text).port
-    except ValueError as exc:
-        raise SettingsError(f"{name} is {values[name]!r}; its port is not a number.") from exc
+    port = found[2]
+    if port is not None and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65_536):
+        raise SettingsError(
+            f"{name} is {values[name]!r}; its port must be a whole number from 1 to 65535."
+        )
     return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _redis_url(values: Mapping[str, str], name: str, otherwise: str) -> str:

@@ -88,6 +88,8 @@ def test_packages_have_a_folder_of_their_own(tmp_path: Path) -> None:
         ("PUBLIC_URL", "https://host:port"),
         ("PUBLIC_URL", "https://host:99999"),
         ("PUBLIC_URL", "https://host/?a=1"),
+        ("PUBLIC_URL", "https://host:/"),
+        ("PUBLIC_URL", "https://host:3000@secret"),
         ("PUBLIC_URL", "https://user:secret@host"),
         ("REDIS_URL", "localhost:6379"),
         ("REDIS_URL", "http://localhost"),
@@ -141,6 +143,32 @@ def test_a_wrong_value_is_refused_with_a_sentence_that_names_it(name: str, value
     assert sentence.startswith(f"{name} is ")
     assert sentence.endswith(".")
     assert "secret" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("https://x:99999", "its port must be a whole number from 1 to 65535."),
+        ("http://x:0", "its port must be a whole number from 1 to 65535."),
+        ("https://x:port/path", "its port must be a whole number from 1 to 65535."),
+        ("https://[fd00::1]:0", "its port must be a whole number from 1 to 65535."),
+        ("https://[x", "it must be an http or https URL without"),
+        ("https://[12:34", "it must be an http or https URL without"),
+        ("https://[::1", "it must be an http or https URL without"),
+        ("https://[1:::2]", "it must be an http or https URL without"),
+        ("https://x[1]", "it must be an http or https URL without"),
+    ],
+)
+def test_what_is_wrong_with_a_public_url_is_told_apart(url: str, fault: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(f"PUBLIC_URL is {url!r}; {fault}")):
+        load_settings({"PUBLIC_URL": url})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://x:1", "https://a_b.example:65535/p/q", "https://[fd00::1]:3000/p", "http://[::1]"]
+)
+def test_public_urls_may_have_ports_paths_and_addresses(url: str) -> None:
+    assert load_settings({"PUBLIC_URL": url}).public_url == url
 
 
 def test_a_data_folder_with_odd_characters_keeps_its_packages(tmp_path: Path) -> None:
