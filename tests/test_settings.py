@@ -165,7 +165,8 @@ def test_what_is_wrong_with_a_public_url_is_told_apart(url: str, fault: str) -> 
 
 
 @pytest.mark.parametrize(
-    "url", ["http://x:1", "https://a_b.example:65535/p/q", "https://[fd00::1]:3000/p", "http://[::1]"]
+    "url",
+    ["http://x:1", "https://a_b.example:65535/p/q", "https://[fd00::1]:3000/p", "http://[::1]"],
 )
 def test_public_urls_may_have_ports_paths_and_addresses(url: str) -> None:
     assert load_settings({"PUBLIC_URL": url}).public_url == url
@@ -268,6 +269,7 @@ def test_certificates_go_unchecked_only_by_choice() -> None:
             "rediss://host?ssl_cert_reqs=some",
             "the value of its option ssl_cert_reqs cannot be used",
         ),
+        ("rediss://host?ssl_keyfile=/k.pem", "its option ssl_keyfile needs ssl_certfile"),
         ("redis://host?sec%20ret=1", "its option (of an odd name) is unknown"),
         ("redis+sentinel://host/main?sentinel_name=secret", "its option sentinel_name is unknown"),
         ("redis://:secret@host/abc", "its path is not the number of a database"),

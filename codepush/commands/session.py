@@ -40,7 +40,7 @@ def open_services(*, makes: bool = False) -> Iterator[Services]:
     with store_url(settings) as url:
         storage = open_storage(settings.effective_storage_url, settings.storage_secrets)
         client = connect(url)
-        check_reachable(client)
+        check_reachable(client, url)
         check_layout(client)
         queue = JobQueue(settings.queue_url or url)
         yield build_services(settings, open_stores(client), storage, queue)
@@ -79,7 +79,7 @@ def open_session(*, any_layout: bool = False, makes: bool = False) -> Iterator[S
     _say_which(settings, makes=makes)
     with store_url(settings) as url:
         client = connect(url, any_bytes=True)
-        check_reachable(client)
+        check_reachable(client, url)
         if not any_layout:
             check_layout(client)
         storage = open_storage(settings.effective_storage_url, settings.storage_secrets)

@@ -16,6 +16,9 @@ SCHEMES = (
 )
 """All that may begin the URL of a store; those with ``rediss`` speak TLS."""
 
+FILE_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+"""Options of such URLs that name a file."""
+
 _DEFAULT_PORTS = {"cluster": 6379, "sentinel": 26379}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _OF_SENTINELS = ("sentinel_username", "sentinel_password")
@@ -31,8 +34,8 @@ _OPTIONS = {
     "socket_keepalive": _SWITCH,
 }
 _OPTIONS_OF_TLS = {
-    **dict.fromkeys(("ssl_ca_certs", "ssl_ca_path", "ssl_ca_data", "ssl_ciphers"), _WORDS),
-    **dict.fromkeys(("ssl_certfile", "ssl_keyfile", "ssl_password"), _WORDS),
+    **dict.fromkeys((*FILE_OPTIONS, "ssl_password"), _WORDS),
+    **dict.fromkeys(("ssl_ca_path", "ssl_ca_data", "ssl_ciphers"), _WORDS),
     "ssl_cert_reqs": re.compile("none|optional|required"),
     "ssl_check_hostname": _SWITCH,
     "ssl_min_version": _NUMBER,
@@ -144,7 +147,8 @@ def _check_options(query: str, *, uses_tls: bool, has_sentinels: bool) -> None:
     """Raise ``ValueError`` for the first option that nobody would understand."""
     of_sentinels = dict.fromkeys(_OF_SENTINELS if has_sentinels else (), _WORDS)
     known = {**_OPTIONS, **of_sentinels, **(_OPTIONS_OF_TLS if uses_tls else {})}
-    for name, values in parse_qs(query, keep_blank_values=True).items():
+    given = parse_qs(query, keep_blank_values=True)
+    for name, values in given.items():
         # A name is repeated only if it looks like one: it may be a part of a password.
         shown = name if re.fullmatch("[a-z_]{1,40}", name) else "(of an odd name)"
         if name in _OPTIONS_OF_TLS and not uses_tls:
@@ -153,6 +157,8 @@ def _check_options(query: str, *, uses_tls: bool, has_sentinels: bool) -> None:
             raise ValueError(f"its option {shown} is unknown; there are {', '.join(sorted(known))}")
         if not all(known[name].fullmatch(value) for value in values):
             raise ValueError(f"the value of its option {shown} cannot be used")
+    if "ssl_keyfile" in given and "ssl_certfile" not in given:
+        raise ValueError("its option ssl_keyfile needs ssl_certfile, the certificate of that key")
 
 
 def _with_query(url: str, query: dict[str, str]) -> str:

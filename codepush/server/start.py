@@ -2,9 +2,12 @@
 
 import importlib
 import logging
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 from codepush.domain.errors import CodePushError
 from codepush.domain.storage import BlobStorage
+from codepush.domain.store_urls import FILE_OPTIONS
 from codepush.edge.tls import CertificateError, days_left, server_context
 from codepush.plugins import how_to_install, open_cdn, open_storage
 from codepush.server import metrics
@@ -25,6 +28,7 @@ _LAYOUTS = {
 }
 _SOON_DAYS = 14.0
 _LOOK = "Check {name}, and whether that server runs and lets this machine in."
+_TLS = " A URL that begins with rediss is for a server that speaks TLS; without TLS it is redis."
 _TRUST = (
     "No authority that this machine knows signed its certificate. Name the file of the one that did"
     " at the end of {name}: ?ssl_ca_certs=/path/ca.pem. Where a platform runs it and gives out no"
@@ -48,7 +52,7 @@ def check_start(settings: Settings, url: str) -> None:
             " between it and this machine can read and change everything."
         )
     client = connect(url)
-    check_reachable(client)
+    check_reachable(client, url)
     check_layout(client)
     client.close()
     if settings.queue_url:
@@ -112,18 +116,40 @@ def check_web(settings: Settings) -> None:
             ) from exc
 
 
-def check_reachable(client: StoreClient, name: str = "REDIS_URL") -> None:
+def check_reachable(client: StoreClient, url: str, name: str = "REDIS_URL") -> None:
     """Return if a store answers.
 
+    Args:
+        client: Of the store.
+        url: Of the store.
+        name: Setting that the URL is from.
+
     Raises:
-        ServerError: It does not.
+        ServerError: It does not, or a file that the URL names cannot be read.
     """
+    parts = urlsplit(url)
+    for option, path in parse_qsl(parts.query):
+        if option in FILE_OPTIONS:
+            _check_readable(name, option, Path(path))
     try:
         client.ping()
     except STORE_ERRORS as exc:
         advice = _TRUST if "CERTIFICATE_VERIFY_FAILED" in str(exc) else _LOOK
+        if advice is _LOOK and parts.scheme.startswith("rediss"):
+            advice += _TLS
         raise ServerError(
             f"The store of {name} does not answer ({cause(exc)}). {advice.format(name=name)}"
+        ) from exc
+
+
+def _check_readable(name: str, option: str, path: Path) -> None:
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as exc:
+        raise ServerError(
+            f"{name} names {path} as {option}, which cannot be read: {exc.strerror}. Name a PEM"
+            " file that this process may read."
         ) from exc
 
 
@@ -134,7 +160,7 @@ def check_queue(url: str) -> None:
         ServerError: It does not.
     """
     with connect_queue(url, timeout_s=5.0) as client:
-        check_reachable(client, "QUEUE_URL")
+        check_reachable(client, url, "QUEUE_URL")
 
 
 def check_layout(client: StoreClient) -> None:

@@ -53,6 +53,34 @@ def test_a_store_that_does_not_answer_ends_the_start(
     assert "secret" not in said
 
 
+@pytest.mark.parametrize(
+    "place", ["rediss://host", "rediss+cluster://host", "rediss+sentinel://host/main"]
+)
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile"])
+def test_a_file_of_a_store_that_cannot_be_read_is_named(
+    refusal: Callable[..., str], place: str, option: str
+) -> None:
+    url = f"{place}?{option}=/nope.pem"
+    said = refusal(COMMANDS["user"], REDIS_URL=url, QUEUE_URL="redis://127.0.0.1:1")
+    assert f"REDIS_URL names /nope.pem as {option}, which cannot be read: No such file" in said
+
+
+def test_so_is_a_file_of_the_queue(refusal: Callable[..., str], queue_url: str) -> None:
+    url = "rediss://host?ssl_ca_certs=/tmp"
+    said = refusal(STARTS["worker"], REDIS_URL=queue_url, QUEUE_URL=url)
+    assert "QUEUE_URL names /tmp as ssl_ca_certs, which cannot be read: Is a directory" in said
+
+
+def test_a_store_without_tls_where_the_url_wants_it_is_thought_of(
+    refusal: Callable[..., str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # as Redis is, which waits for a line
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        said = refusal(COMMANDS["user"], REDIS_URL=f"rediss://{place}?socket_timeout=1")
+    assert "The store of REDIS_URL does not answer (Timeout connecting" in said
+    assert "rediss is for a server that speaks TLS; without TLS it is redis." in said
+
+
 @pytest.mark.parametrize("scheme", ["redis+cluster", "redis+sentinel"])
 def test_so_do_a_cluster_and_sentinels(refusal: Callable[..., str], scheme: str) -> None:
     (port,) = free_ports(1)
