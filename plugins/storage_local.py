@@ -43,7 +43,7 @@ class LocalStorage:
         """Return the storage of ``local:///absolute/folder``, which needs no secrets.
 
         Raises:
-            ValueError: The URL names no absolute folder.
+            ValueError: The URL names no absolute folder, or more than that.
         """
         parts = urlsplit(url)
         path = Path(unquote(parts.path))
@@ -51,6 +51,10 @@ class LocalStorage:
             raise ValueError(
                 "it must name an absolute folder with three slashes, such as"
                 " local:///var/lib/codepush/blobs"
+            )
+        if parts.query or parts.fragment:
+            raise ValueError(
+                "it has no parameters; in the name of a folder, ? is written as %3F and # as %23"
             )
         return cls(path)
 

@@ -61,9 +61,9 @@ def test_a_disk_that_refuses_is_a_storage_error_with_a_sentence(tmp_path: Path) 
 
 
 def test_the_url_picks_the_plugin_by_its_scheme(tmp_path: Path) -> None:
-    storage = open_storage(f"local://{tmp_path}/with%20space")
+    storage = open_storage(f"local://{tmp_path}/with%20space%3F%23")
     put(storage, b"content")
-    assert (tmp_path / "with space").is_dir()
+    assert (tmp_path / "with space?#").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,8 @@ def test_the_url_picks_the_plugin_by_its_scheme(tmp_path: Path) -> None:
         ("local://relative/path", "absolute folder"),
         ("local:///", "absolute folder"),
         ("local:", "absolute folder"),
+        ("local:///folder?secret=1", "it has no parameters; in the name of a folder, . is written"),
+        ("local:///folder#1", "it has no parameters"),
         ("ftp://secret@host/x", "no installed storage plugin knows; installed are: azure, local"),
     ],
 )
