@@ -70,7 +70,9 @@ def _split(url: str) -> tuple[str, str, str]:
     found = re.fullmatch(r"azure://([a-z0-9]{3,24})/([a-z0-9-]{3,63})/?(?:\?([^#]*))?", url)
     if not found or not re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", found[2]):
         raise ValueError(
-            "it must name a storage account and a container, such as azure://myaccount/packages"
+            "it must name a storage account and a container, such as azure://myaccount/packages; an"
+            " account has 3 to 24 lower-case letters and digits, and a container 3 to 63 lower-case"
+            " letters, digits and single hyphens"
         )
     return found[1], found[2], found[3] or ""
 

@@ -49,7 +49,9 @@ def read_url(url: str) -> Bucket:
     )
     if not found:
         raise ValueError(
-            "it must name a bucket, and may name a folder in it, such as s3://my-bucket/packages"
+            "it must name a bucket, and may name a folder in it, such as s3://my-bucket/packages; a"
+            " bucket has 3 to 63 lower-case letters, digits, dots and hyphens, and a folder up to"
+            " four names of letters, digits, dots, hyphens and underscores"
         )
     parameters = _parameters(found[3] or "")
     return Bucket(
