@@ -16,7 +16,8 @@ from codepush.commands.users import token, user
 from codepush.domain.errors import CodePushError
 from codepush.server.errors import ServerError
 from codepush.settings import SettingsError
-from codepush.store.connection import STORE_ERRORS, cause
+from codepush.store import written
+from codepush.store.connection import STORE_ERRORS, cause, is_full
 
 _INTERRUPTED, _UNREAD, _MISTAKE = 130, 141, 70
 """Exit codes, as shells and sysexits.h have them."""
@@ -57,7 +58,7 @@ def main() -> None:
         click.echo(f"codepush: {exc}", err=True)
         sys.exit(2)
     except STORE_ERRORS as exc:
-        click.echo(f"codepush: the store failed ({cause(exc)}); nothing more was done.", err=True)
+        click.echo(f"codepush: {_of_store(exc)}", err=True)
         sys.exit(2)
     except BrokenPipeError:  # whoever reads what is printed has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -66,3 +67,11 @@ def main() -> None:
         traceback.print_exc()
         click.echo("codepush: this is a mistake in codepush itself. Please report it.", err=True)
         sys.exit(_MISTAKE)
+
+
+def _of_store(exc: Exception) -> str:
+    """Return what an operator is told of a store that failed in the middle of a command."""
+    if is_full(exc):
+        full = written.FULL_MIDWAY if written.anything() else written.FULL
+        return f"{full} Give it more memory (maxmemory), or delete what nobody needs."
+    return f"the store failed ({cause(exc)}); nothing more was done."

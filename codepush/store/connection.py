@@ -50,6 +50,8 @@ def cause(exc: Exception) -> str:
         return "it is a node of a cluster, whose URL begins with redis+cluster:// (rediss for TLS)"
     if isinstance(exc, MasterNotFoundError):  # its text is all of the client
         return "no sentinel answered, or none knows a master by the URL's SERVICE"
+    if is_full(exc):  # its text is of scripts and their lines
+        return "it is full and takes no changes"
     return str(exc)
 
 

@@ -17,6 +17,12 @@ _WRITES = frozenset(
 )
 """Commands that ``StoreClient`` has for writing. A script is one, whatever it does."""
 
+FULL = "The server's store is full and takes no changes; what you asked for was not done."
+FULL_MIDWAY = (
+    "The server's store is full and refused in the middle of what you asked for; check whether it"
+    " happened before you try again."
+)
+
 _written: ContextVar[bool] = ContextVar("written", default=False)
 _is_aside: ContextVar[bool] = ContextVar("is_aside", default=False)
 

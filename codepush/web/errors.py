@@ -57,15 +57,8 @@ STORE_AWAY = (
     "The server's store does not answer right now. If you were changing something, check whether it"
     " happened before you try again."
 )
-
-STORE_FULL = (
-    "The server's store is full and takes no changes; what you asked for was not done. Please tell"
-    " the operator of the server."
-)
-STORE_FULL_MIDWAY = (
-    "The server's store is full and refused in the middle of what you asked for; check whether it"
-    " happened before you try again. Please tell the operator of the server."
-)
+STORE_FULL = f"{written.FULL} Please tell the operator of the server."
+STORE_FULL_MIDWAY = f"{written.FULL_MIDWAY} Please tell the operator of the server."
 
 _ROUTING = {
     400: ("BadRequest", "The request is malformed. Please check its headers and body."),

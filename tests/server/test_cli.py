@@ -5,10 +5,13 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from codepush.commands import welcome
+from codepush.store.written import FULL
+from tests.redis_servers import RedisServer
 from tests.server.processes import Processes, wait_for
 
 CODEPUSH = ("-c", "from codepush.cli import main; main()")
@@ -34,6 +37,28 @@ def test_what_an_operator_can_mend_is_one_sentence(
     assert output == ""
     assert f"codepush: {words}" in errors
     assert "Traceback" not in errors
+
+
+def test_a_command_that_a_full_store_refuses_says_so(processes: Processes, tmp_path: Path) -> None:
+    store = RedisServer(tmp_path / "redis", "--maxmemory-policy", "noeviction")
+    try:
+        url = store.start().url
+
+        def create(email: str) -> tuple[str, int]:
+            command = (*CODEPUSH, "user", "create", "--email", email)
+            process = processes.python(*command, REDIS_URL=url)
+            return process.communicate(timeout=60)[1], process.returncode
+
+        store.ask("CONFIG", "SET", "maxmemory", "1mb")
+        empty = "The store of REDIS_URL cannot be used: it is full and takes no changes."
+        assert create("ann@example.com") == (f"codepush: {empty} Check REDIS_URL.\n", 2)
+        store.ask("CONFIG", "SET", "maxmemory", "0")
+        assert create("ann@example.com") == ("", 0)
+        store.ask("CONFIG", "SET", "maxmemory", "1mb")
+        advice = "Give it more memory (maxmemory), or delete what nobody needs."
+        assert create("bob@example.com") == (f"codepush: {FULL} {advice}\n", 2)
+    finally:
+        store.kill()
 
 
 def test_gunicorn_of_its_own_refuses_a_wrong_setting_with_a_sentence(
