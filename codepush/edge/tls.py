@@ -4,6 +4,9 @@ import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
+_CHAIN = "the certificate and its chain"
+_KEY = "its private key"
+
 
 class CertificateError(Exception):
     """The certificate or its key cannot be used; the message names the setting and says why."""
@@ -19,8 +22,8 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     Raises:
         CertificateError: One of them cannot be read, or they do not belong together.
     """
-    _check_readable("TLS_CERTIFICATE", certificate, "the certificate and its chain")
-    _check_readable("TLS_KEY", key, "its private key")
+    _check_readable("TLS_CERTIFICATE", certificate, _CHAIN)
+    _check_readable("TLS_KEY", key, _KEY)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -34,9 +37,9 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
                 f" ({certificate}); name the two files that were issued together."
             ) from exc
         raise CertificateError(
-            f"TLS_CERTIFICATE ({certificate}) and TLS_KEY ({key}) cannot be used"
-            f" ({exc.reason or exc}); they must be PEM files, the certificate with its chain and"
-            " its private key."
+            _fault(certificate, key)
+            or f"TLS_CERTIFICATE ({certificate}) and TLS_KEY ({key}) cannot be used"
+            f" ({exc.reason or exc}); they must be PEM files, with {_CHAIN} and with {_KEY}."
         ) from exc
     return context
 
@@ -68,6 +71,25 @@ def _check_readable(name: str, path: Path, what: str) -> None:
             f"{name} ({path}) cannot be read: {exc.strerror}. Name a PEM file with {what}, which"
             " the server's user may read."
         ) from exc
+
+
+def _fault(certificate: Path, key: Path) -> str:
+    """Return which of two files is not what it must be; "" where OpenSSL alone knows."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        x509.load_pem_x509_certificates(certificate.read_bytes())
+    except ValueError:
+        return (
+            f"TLS_CERTIFICATE ({certificate}) cannot be used: it must be a PEM file with {_CHAIN}."
+        )
+    try:
+        load_pem_private_key(key.read_bytes(), None)
+    except (TypeError, ValueError, UnsupportedAlgorithm):  # the first for one with a password
+        return f"TLS_KEY ({key}) cannot be used: it must be a PEM file with {_KEY}."
+    return ""
 
 
 def _no_password() -> str:

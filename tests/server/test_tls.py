@@ -151,10 +151,19 @@ def test_each_fault_of_a_certificate_is_told(made: Certificates, tmp_path: Path)
         return str(caught.value)
 
     assert "not that of the certificate" in fault(made.authority, made.key)
-    assert "must be PEM files" in fault(made.key, made.key)
-    empty = tmp_path / "empty"
-    empty.touch()
-    assert "must be PEM files" in fault(empty, empty)
+    chain = "cannot be used: it must be a PEM file with the certificate and its chain."
+    private = "cannot be used: it must be a PEM file with its private key."
+    assert fault(made.key, made.key) == f"TLS_CERTIFICATE ({made.key}) {chain}"
+    assert fault(made.certificate, made.certificate) == f"TLS_KEY ({made.certificate}) {private}"
+    for content in (b"", b"garbage", b"\xff", made.key.read_bytes()[:90]):
+        odd = tmp_path / "odd"
+        odd.write_bytes(content)
+        assert fault(odd, made.key) == f"TLS_CERTIFICATE ({odd}) {chain}"
+        assert fault(made.certificate, odd) == f"TLS_KEY ({odd}) {private}"
+        assert fault(odd, odd).startswith("TLS_CERTIFICATE (")
+    half = made.certificate.read_bytes()[:90]
+    odd.write_bytes(made.certificate.read_bytes() + half)
+    assert "cannot be used (BAD_END_LINE); they must be PEM files" in fault(odd, made.key)
     assert "cannot be read: Is a directory" in fault(tmp_path, made.key)
     secret = tmp_path / "secret.pem"
     secret.write_bytes(
