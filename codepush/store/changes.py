@@ -25,6 +25,7 @@ POLL_S = 1.0
 _TIMEOUT_S = 2.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.3
+_WARN_EVERY_S = 60.0
 
 Told = Callable[[AppId, DeploymentId, int], None]
 
@@ -77,6 +78,8 @@ class ChangeFeed:
         self._client = impatient(client, _TIMEOUT_S)
         self._listener = weakref.ref(listener)
         self._stopped = threading.Event()
+        self._lost_at: float | None = None
+        self._warned_at = 0.0
 
     def start(self) -> None:
         """Begin, in a thread that does not keep the process alive."""
@@ -97,15 +100,25 @@ class ChangeFeed:
                 if listener is not None:
                     listener.lost()
                 del listener
+                self._warn(exc)
                 if time.monotonic() - began > _LONGEST_PAUSE_S:
                     pause_s = _FIRST_PAUSE_S
-                    log.warning("the store is away (%s); answering from memory", exc)
                 self._stopped.wait(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             except Exception:  # a fault of ours must not end the feed for good
                 log.exception("the feed of changes failed; starting it again")
                 self._stopped.wait(_LONGEST_PAUSE_S)
         self._client.close()
+
+    def _warn(self, exc: Exception) -> None:
+        """Log that the store is away: once, and again each minute for as long as that lasts."""
+        now = time.monotonic()
+        if self._lost_at is None:
+            self._lost_at = now
+        elif now - self._warned_at < _WARN_EVERY_S:
+            return
+        self._warned_at = now
+        log.warning("the store is away (%s); answering from memory", exc)
 
     def _follow(self) -> None:
         with contextlib.closing(self._client.pubsub()) as subscription:
@@ -127,5 +140,8 @@ class ChangeFeed:
     def _pass_on(self, message: dict[str, Any], listener: Listener) -> None:
         if message["type"] == "psubscribe":
             listener.connected(self._client)
+            if self._lost_at is not None:
+                log.warning("the store is back, after %.0f s", time.monotonic() - self._lost_at)
+                self._lost_at = None
         elif message["type"] == "pmessage":
             listener.changed(keys.deployment_of(message["channel"]), int(message["data"]))
