@@ -18,6 +18,7 @@ from codepush.server.errors import ServerError
 from codepush.settings import SettingsError
 from codepush.store import written
 from codepush.store.connection import STORE_ERRORS, cause, is_full
+from codepush.store.damage import UnreadableError
 
 _INTERRUPTED, _UNREAD, _MISTAKE = 130, 141, 70
 """Exit codes, as shells and sysexits.h have them."""
@@ -54,7 +55,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("codepush: stopped before it was done.", err=True)
         sys.exit(_INTERRUPTED)
-    except (SettingsError, ServerError, CodePushError) as exc:
+    except (SettingsError, ServerError, CodePushError, UnreadableError) as exc:
         click.echo(f"codepush: {exc}", err=True)
         sys.exit(2)
     except STORE_ERRORS as exc:

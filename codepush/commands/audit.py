@@ -6,6 +6,7 @@ import click
 
 from codepush.commands.session import open_services
 from codepush.domain.errors import ConflictError, NotFoundError
+from codepush.store.damage import UnreadableError
 
 
 @click.group()
@@ -37,7 +38,7 @@ def verify(reference: str) -> None:
         for organization in found:
             try:
                 chain = services.audit.verify(organization.id)
-            except ConflictError as exc:
+            except (ConflictError, UnreadableError) as exc:
                 broken += 1
                 click.echo(f"{organization.name}\t{exc}", err=True)
             else:

@@ -9,7 +9,7 @@ from codepush.domain.errors import ConflictError
 from codepush.domain.events import Event
 from codepush.domain.ids import OrganizationId
 from codepush.services.clock import Clock
-from codepush.services.tenants import every_organization
+from codepush.services.tenants import contained, every_organization
 from codepush.store.audit import AuditEntry, ChainEnds, chain_hash
 from codepush.store.connection import STORE_ERRORS, is_full
 from codepush.store.stores import Stores
@@ -70,13 +70,15 @@ class Audit:
     def keep_up_all(self) -> None:
         """Do so for every organization."""
         for organization_id in every_organization(self._stores):
-            self.keep_up(organization_id)
+            with contained(f"The organization {organization_id}"):
+                self.keep_up(organization_id)
 
     def verify(self, organization_id: OrganizationId) -> Verified:
         """Check a whole chain.
 
         Raises:
             ConflictError: An entry was changed, added or taken away.
+            UnreadableError: One cannot be read, or an event that is to be one.
         """
         self.keep_up(organization_id)
         while True:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from codepush.domain.errors import NotFoundError
-from codepush.domain.ids import AppId, BlobKey
-from codepush.domain.models import App
+from codepush.domain.ids import AppId, BlobKey, DeploymentId
 from codepush.domain.storage import BlobStorage, StoredBlob
 from codepush.services.clock import Clock
+from codepush.services.tenants import contained
+from codepush.store.damage import UnreadableError
 from codepush.store.stores import Stores
 
 _MS = timedelta(milliseconds=1)
@@ -47,7 +48,8 @@ class Collection:
     def run(self) -> Collected:
         """Delete what is due, and what interrupted uploads left.
 
-        May be cut off anywhere, and run beside another.
+        May be cut off anywhere, and run beside another. Of an app whose records cannot be read,
+        nothing is deleted.
 
         Raises:
             StorageError: The storage failed.
@@ -57,10 +59,9 @@ class Collection:
             by_app[AppId(blob.key.partition("/")[0])].append(blob)
         unused: list[StoredBlob] = []
         for app_id, blobs in by_app.items():
-            # Asked for by its id: an index of apps may miss one that is being moved.
-            app = self._stores.apps.get(app_id)
-            used = self._used_by(app) if app else set()
-            unused += [blob for blob in blobs if blob.key not in used]
+            with contained(f"The app {app_id}"):  # what it uses is not known, so all of it stays
+                used = self._used_by(app_id)
+                unused += [blob for blob in blobs if blob.key not in used]
         outcome = self._collect(unused)
         self._storage.discard_leftovers(before_ms=self._clock() - self._grace // _MS)
         return outcome
@@ -87,17 +88,37 @@ class Collection:
         self._stores.garbage.forget(since.keys() - kept)
         return outcome
 
-    def _used_by(self, app: App) -> set[BlobKey]:
-        """Return the keys of all blobs that an app needs; forget what it made of other packages."""
+    def _used_by(self, app_id: AppId) -> set[BlobKey]:
+        """Return the keys of all blobs that an app needs; forget what it made of other packages.
+
+        Raises:
+            UnreadableError: That cannot be known.
+        """
+        # Asked for by its id: an index of apps may miss one that is being moved.
+        app = self._stores.apps.get(app_id)
+        if app is None:
+            if self._stores.apps.is_lost(app_id):
+                raise UnreadableError(f"The record of the app {app_id} is missing.")
+            return set()
         used = {each.listing for each in self._stores.binaries.list_of(app.id)}
         uploaded = set()
         for deployment_id in app.deployments.values():
             try:
                 history = self._stores.releases.history(app.id, deployment_id)
             except NotFoundError:
+                if self._names(app.id, deployment_id):
+                    raise UnreadableError(
+                        f"The record of the deployment {deployment_id} of the app {app.id} is"
+                        " missing, or lacks its version."
+                    ) from None
                 continue
             for release in history.releases:
                 uploaded.add(release.blob_key)
                 used.add(release.full.blob_key)
                 used.update(diff.blob_key for diff in release.diffs.values() if diff)
         return used | self._stores.packages.keep_only(app.id, uploaded)
+
+    def _names(self, app_id: AppId, deployment_id: DeploymentId) -> bool:
+        """Return whether an app still has a deployment: who deletes one strikes it from the app."""
+        app = self._stores.apps.get(app_id)
+        return app is not None and deployment_id in app.deployments.values()

@@ -6,7 +6,7 @@ from codepush.domain.models import Principal
 from codepush.domain.series import Failure, Period, Point, points
 from codepush.services.clock import Clock
 from codepush.services.deployments import Deployments
-from codepush.services.tenants import every_app
+from codepush.services.tenants import contained, every_app
 from codepush.store.stores import Stores
 
 
@@ -59,10 +59,12 @@ class Metrics:
             period: now_ms - int(timedelta(days=days).total_seconds() * 1_000)
             for period, days in self._series_days.items()
         }
+        reports = self._stores.reports
         gone = 0
         for app in every_app(self._stores):
             for deployment_id in app.deployments.values():
                 address = app.id, deployment_id
-                gone += self._stores.reports.expire(address, now_ms=now_ms, days=self._device_days)
-                self._stores.reports.forget_changes(address, before_ms)
+                with contained(f"The deployment {deployment_id} of the app {app.id}"):
+                    gone += reports.expire(address, now_ms=now_ms, days=self._device_days)
+                    reports.forget_changes(address, before_ms)
         return gone

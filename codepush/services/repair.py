@@ -1,12 +1,14 @@
 """Finds releases without a smaller package or diffs, as after a lost queue, and enqueues them."""
 
+import contextlib
 from collections.abc import Iterator
 
 from codepush.domain.errors import NotFoundError
 from codepush.domain.ids import AppId, DeploymentId
+from codepush.domain.models import App
 from codepush.services.package_jobs import MAX_WAITING, PackageJobs
 from codepush.services.packaging import missing_bases
-from codepush.services.tenants import every_app
+from codepush.services.tenants import contained, every_app
 from codepush.store.stores import Stores
 
 
@@ -41,13 +43,15 @@ class Repair:
 
     def _undone(self) -> Iterator[tuple[AppId, DeploymentId, str]]:
         for app in every_app(self._stores):
-            binaries = self._stores.binaries.list_of(app.id)
-            known = self._stores.packages.known(app.id)
-            for deployment_id in app.deployments.values():
-                try:
-                    history = self._stores.releases.history(app.id, deployment_id)
-                except NotFoundError:
-                    continue
+            with contained(f"The app {app.id}"):
+                yield from self._undone_in(app)
+
+    def _undone_in(self, app: App) -> Iterator[tuple[AppId, DeploymentId, str]]:
+        binaries = self._stores.binaries.list_of(app.id)
+        known = self._stores.packages.known(app.id)
+        for deployment_id in app.deployments.values():
+            with contextlib.suppress(NotFoundError), contained(f"The deployment {deployment_id}"):
+                history = self._stores.releases.history(app.id, deployment_id)
                 for release in reversed(history.releases):  # devices get the newest first
                     is_known = release.served is not None and release.blob_key in known
                     if not is_known or missing_bases(binaries, history, release):

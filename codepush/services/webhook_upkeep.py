@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from codepush.domain.webhooks import Webhook
 from codepush.services.clock import Clock
+from codepush.services.tenants import contained
 from codepush.services.vault import LockedError, Vault
 from codepush.store.deliveries import KEPT_S
 from codepush.store.stores import Stores
@@ -29,9 +30,15 @@ class WebhookUpkeep:
         before_ms = self._clock() - KEPT_S * 1_000
         locked = 0
         for organization_id in self._stores.agenda.all():
-            for webhook in self._stores.webhooks.list_of(organization_id):
-                self._stores.delivery_log.forget(organization_id, webhook.id, before_ms=before_ms)
-                locked += not self._renew(webhook)
+            with contained(f"The organization {organization_id}"):
+                for webhook_id in self._stores.webhooks.ids_of(organization_id):
+                    with contained(f"The webhook {webhook_id}"):
+                        log_of = organization_id, webhook_id
+                        self._stores.delivery_log.forget(*log_of, before_ms=before_ms)
+                        for webhook in self._stores.webhooks.get_many(
+                            organization_id, [webhook_id]
+                        ):
+                            locked += not self._renew(webhook)
         if locked:
             log.warning(
                 "%d webhooks cannot be called: they were encrypted under another SECRET_KEY than"

@@ -13,6 +13,7 @@ from codepush.store.bell import Bell
 from codepush.store.changes import Changes
 from codepush.store.claims import Claim, Claims, owner_in, too_late
 from codepush.store.connection import StoreClient
+from codepush.store.damage import read
 from codepush.store.scripts import Scripts
 
 _BATCH = 250
@@ -105,7 +106,9 @@ class AppStore:
                 batch, replies, replies, replies, strict=True
             ):
                 if record:
-                    found[app_id] = decode_app(app_id, record, holders, deployments)
+                    found[app_id] = read(
+                        keys.app(app_id), decode_app, app_id, record, holders, deployments
+                    )
         return found
 
     def find(self, organization_id: OrganizationId, name: str) -> App | None:
@@ -117,9 +120,17 @@ class AppStore:
 
     def list_of(self, organization_id: OrganizationId) -> list[App]:
         """Return all apps of an organization."""
-        held = self._client.hgetall(keys.app_names(organization_id))
-        apps = self.get_many(AppId(owner_in(claim)) for claim in held.values())
+        apps = self.get_many(self.ids_of(organization_id))
         return [app for app in apps.values() if app.organization_id == organization_id]
+
+    def ids_of(self, organization_id: OrganizationId) -> list[AppId]:
+        """Return the ids of all apps of an organization, and of some that are not, or not yet."""
+        held = self._client.hgetall(keys.app_names(organization_id))
+        return [AppId(owner_in(claim)) for claim in held.values()]
+
+    def is_lost(self, app_id: AppId) -> bool:
+        """Return whether an app that is not there left deployments: who deletes one takes all."""
+        return bool(self._client.hgetall(keys.deployments(app_id)))
 
     def update(
         self,

@@ -14,6 +14,7 @@ from codepush.domain.events import Event, decode_event, encode_event
 from codepush.domain.ids import AppId, OrganizationId
 from codepush.store import keys
 from codepush.store.connection import StoreClient
+from codepush.store.damage import read
 from codepush.store.scripts import Scripts
 
 _BATCH = 200
@@ -143,15 +144,15 @@ class AuditStore:
         # None of a log's rows comes before rows of the same log that were not read: those are newer
         # than a whole batch.
         rows = sorted(
-            (_time(row_id), name, row_id, row["e"])
+            (_time(row_id), name, row_id, row)
             for name, found in zip(logs, pipeline.execute(), strict=True)
             for row_id, row in found
         )[:_BATCH]
         entries: list[str] = []
         seen: set[str] = set()
         last_hash = last_hash or ""
-        for _, _, _, text in rows:
-            event = decode_event(text)
+        for _, name, _, row in rows:
+            text, event = read(logs[name], _logged, row)
             # A script that ran twice logged twice; an app that moved has two organizations.
             if event.organization_id != organization_id or event.id in seen:
                 continue
@@ -159,15 +160,17 @@ class AuditStore:
             last_hash = chain_hash(last_hash, text)
             latest_ms = max(latest_ms, event.at_ms)
             entries += [text, last_hash, str(latest_ms)]
-        read = {name: row_id for _, name, row_id, _ in rows}
+        reached = {name: row_id for _, name, row_id, _ in rows}
         if rows:
-            moved = [each for name, to in read.items() for each in (name, cursors[name] or "", to)]
+            moved = [
+                each for name, to in reached.items() for each in (name, cursors[name] or "", to)
+            ]
             self._scripts.run(
                 "append_audit",
                 [head_key, keys.audit(organization_id)],
-                [sequence or "0", len(read), *moved, *entries],
+                [sequence or "0", len(reached), *moved, *entries],
             )
-        return set(read)
+        return set(reached)
 
     def entries(
         self, organization_id: OrganizationId, *, before: int | None, count: int
@@ -180,8 +183,9 @@ class AuditStore:
             count: How many at most.
         """
         top = "+" if before is None else f"({before}-0"
-        rows = self._client.xrevrange(keys.audit(organization_id), max=top, min="-", count=count)
-        return [_decode(row_id, row) for row_id, row in rows]
+        key = keys.audit(organization_id)
+        rows = self._client.xrevrange(key, max=top, min="-", count=count)
+        return [read(key, _decode, *each) for each in rows]
 
     def head(self, organization_id: OrganizationId) -> int:
         """Return the sequence number of the newest entry, 0 where there is none."""
@@ -204,19 +208,17 @@ class AuditStore:
             count: How many at most.
         """
         top = "+" if until is None else f"{until}-0"
-        rows = self._client.xrange(
-            keys.audit(organization_id), min=f"({sequence}-0", max=top, count=count
-        )
-        return [_decode(row_id, row) for row_id, row in rows]
+        key = keys.audit(organization_id)
+        rows = self._client.xrange(key, min=f"({sequence}-0", max=top, count=count)
+        return [read(key, _decode, *each) for each in rows]
 
     def oldest_first(self, organization_id: OrganizationId) -> Iterator[AuditEntry]:
         """Return every entry, oldest first."""
+        key = keys.audit(organization_id)
         start = "-"
-        while rows := self._client.xrange(
-            keys.audit(organization_id), min=start, max="+", count=_BATCH
-        ):
-            for row_id, row in rows:
-                yield _decode(row_id, row)
+        while rows := self._client.xrange(key, min=start, max="+", count=_BATCH):
+            for each in rows:
+                yield read(key, _decode, *each)
             start = f"({rows[-1][0]}"
 
     def between(
@@ -276,6 +278,10 @@ def chain_hash(previous: str, event: str) -> str:
 def _time(row_id: str) -> tuple[int, int]:
     milliseconds, _, number = row_id.partition("-")
     return int(milliseconds), int(number)
+
+
+def _logged(row: dict[str, str]) -> tuple[str, Event]:
+    return row["e"], decode_event(row["e"])
 
 
 def _decode(row_id: str, row: dict[str, str]) -> AuditEntry:

@@ -9,6 +9,7 @@ from codepush.domain.models import Binary
 from codepush.store import keys
 from codepush.store.apps import gone
 from codepush.store.connection import StoreClient
+from codepush.store.damage import read, text_in
 from codepush.store.scripts import Scripts
 
 _GONE, _FULL = 0, -2
@@ -53,14 +54,16 @@ class BinaryStore:
 
     def list_of(self, app_id: AppId) -> list[Binary]:
         """Return an app's binaries, oldest first."""
-        held = self._client.hgetall(keys.binaries(app_id))
-        found = [decode_binary(PackageHash(each), text) for each, text in held.items()]
+        key = keys.binaries(app_id)
+        held = self._client.hgetall(key)
+        found = [read(key, decode_binary, PackageHash(each), text) for each, text in held.items()]
         return sorted(found, key=lambda each: (each.added_at_ms, each.package_hash))
 
     def get(self, app_id: AppId, package_hash: PackageHash) -> Binary | None:
         """Return the binary with this package in it."""
-        text = self._client.hget(keys.binaries(app_id), package_hash)
-        return decode_binary(package_hash, text) if text else None
+        key = keys.binaries(app_id)
+        text = self._client.hget(key, package_hash)
+        return read(key, decode_binary, package_hash, text) if text else None
 
     def delete(self, app_id: AppId, package_hash: PackageHash, *, event: Event) -> bool:
         """Forget a binary, logged in the same step; tells whether it was there."""
@@ -86,7 +89,7 @@ def decode_binary(package_hash: PackageHash, text: str) -> Binary:
     return Binary(
         package_hash=package_hash,
         app_version=record["app_version"],
-        listing=BlobKey(record["listing"]),
+        listing=BlobKey(text_in(record["listing"])),
         added_at_ms=record["added_at_ms"],
         added_by=record["added_by"],
     )

@@ -17,6 +17,7 @@ from codepush.domain.webhook_events import Notice, WebhookEvent
 from codepush.domain.webhooks import Attempt, Delivery, Format, Status
 from codepush.store import keys
 from codepush.store.connection import StoreClient
+from codepush.store.damage import read
 from codepush.store.scripts import Scripts
 
 _BATCH = 500
@@ -50,7 +51,8 @@ class DeliveryLog:
         for each, record in records.items():
             text = texts.get(record.get("notice", ""))
             if text:
-                found[each] = decode_delivery(webhook_id, each, record, text)
+                key = keys.delivery(organization_id, webhook_id, each)
+                found[each] = read(key, decode_delivery, webhook_id, each, record, text)
         return found
 
     def get(

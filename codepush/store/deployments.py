@@ -9,6 +9,7 @@ from codepush.store.apps import deployment_record, gone
 from codepush.store.changes import Changes
 from codepush.store.claims import Claim, Claims, too_late
 from codepush.store.connection import StoreClient
+from codepush.store.damage import read
 from codepush.store.releases import decode_release
 from codepush.store.scripts import Scripts
 
@@ -95,7 +96,7 @@ class DeploymentStore:
         newest = pipe.execute() if ids else []
         for deployment_id, record, release in zip(ids, records, newest, strict=True):
             if record:
-                found.append(decode_deployment(app.id, deployment_id, record, release))
+                found.append(_read(app.id, deployment_id, record, release))
         return sorted(found, key=lambda deployment: deployment.name)
 
     def get(self, app: App, name: str) -> Deployment:
@@ -109,9 +110,9 @@ class DeploymentStore:
             record = self._client.hgetall(keys.deployment(app.id, deployment_id))
             if record:
                 release = self._client.hget(
-                    keys.releases(app.id, deployment_id), record["latest"] or "0"
+                    keys.releases(app.id, deployment_id), record.get("latest") or "0"
                 )
-                return decode_deployment(app.id, deployment_id, record, release)
+                return _read(app.id, deployment_id, record, release)
         raise absent(name)
 
     def rename(self, app: App, deployment: Deployment, name: str, *, event: Event) -> None:
@@ -175,6 +176,13 @@ def name_taken(name: str) -> ConflictError:
 def _split(holder: str) -> tuple[AppId, DeploymentId]:
     app_id, _, deployment_id = holder.partition("/")
     return AppId(app_id), DeploymentId(deployment_id)
+
+
+def _read(
+    app_id: AppId, deployment_id: DeploymentId, record: dict[str, str], release: str | None
+) -> Deployment:
+    key = keys.deployment(app_id, deployment_id)
+    return read(key, decode_deployment, app_id, deployment_id, record, release)
 
 
 def decode_deployment(

@@ -17,9 +17,9 @@ class GarbageStore:
         self._client = client
 
     def unreferenced(self) -> dict[BlobKey, int]:
-        """Return them, with the time in ms."""
+        """Return them, with the time in ms; one whose time cannot be read is seen anew."""
         held = self._client.hgetall(keys.UNREFERENCED)
-        return {BlobKey(key): int(at_ms) for key, at_ms in held.items()}
+        return {BlobKey(key): int(at_ms) for key, at_ms in held.items() if at_ms.isdecimal()}
 
     def note(self, seen: Mapping[BlobKey, int]) -> None:
         """Note more of them."""

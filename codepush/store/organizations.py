@@ -13,6 +13,7 @@ from codepush.domain.permissions import Role
 from codepush.store import keys, written
 from codepush.store.claims import Claim, Claims, too_late
 from codepush.store.connection import StoreClient
+from codepush.store.damage import read
 from codepush.store.scripts import Scripts
 
 _NAME_FIELD = "organization"
@@ -74,10 +75,9 @@ class OrganizationStore:
 
     def get(self, organization_id: OrganizationId) -> Organization | None:
         """Return an organization."""
-        record = self._client.hgetall(keys.organization(organization_id))
-        if not record:
-            return None
-        return decode_organization(organization_id, record)
+        key = keys.organization(organization_id)
+        record = self._client.hgetall(key)
+        return read(key, decode_organization, organization_id, record) if record else None
 
     def find(self, name: str) -> Organization | None:
         """Return the organization of this name, whatever its case; never a personal one."""
@@ -97,8 +97,9 @@ class OrganizationStore:
 
     def members(self, organization_id: OrganizationId) -> dict[UserId, Role]:
         """Return the role of each member. Some may be users who never came to be."""
-        held = self._client.hgetall(keys.members(organization_id))
-        return {UserId(user_id): Role(role) for user_id, role in held.items()}
+        key = keys.members(organization_id)
+        held = self._client.hgetall(key)
+        return {UserId(user_id): read(key, Role, role) for user_id, role in held.items()}
 
     def role(self, organization_id: OrganizationId, user_id: UserId) -> Role | None:
         """Return a user's role, or None for a user who is no member."""
@@ -233,18 +234,19 @@ class OrganizationStore:
         pointer = self._client.get(keys.invitation(token_hash))
         if pointer is None:
             return None
-        organization_id, _, invitation_id = pointer.partition("|")
-        held = self._client.hget(keys.invitations(OrganizationId(organization_id)), invitation_id)
-        return (
-            decode_invitation(OrganizationId(organization_id), invitation_id, held)
-            if held
-            else None
-        )
+        organization, _, invitation_id = pointer.partition("|")
+        organization_id = OrganizationId(organization)
+        key = keys.invitations(organization_id)
+        held = self._client.hget(key, invitation_id)
+        return read(key, decode_invitation, organization_id, invitation_id, held) if held else None
 
     def invitations(self, organization_id: OrganizationId) -> list[Invitation]:
         """Return all open invitations, oldest first; expired ones too."""
-        held = self._client.hgetall(keys.invitations(organization_id))
-        found = [decode_invitation(organization_id, each, text) for each, text in held.items()]
+        key = keys.invitations(organization_id)
+        found = [
+            read(key, decode_invitation, organization_id, each, text)
+            for each, text in self._client.hgetall(key).items()
+        ]
         return sorted(found, key=lambda each: (each.created_at_ms, each.id))
 
     def use_invitation(self, invitation: Invitation, user_id: UserId, *, event: Event) -> None:

@@ -13,6 +13,7 @@ from codepush.domain.models import Download
 from codepush.store import keys
 from codepush.store.apps import gone
 from codepush.store.connection import StoreClient
+from codepush.store.damage import number_in, read, text_in
 from codepush.store.releases import decode_download, encode_download
 from codepush.store.scripts import Scripts
 
@@ -41,8 +42,9 @@ class PackageStore:
 
     def prepared(self, app_id: AppId, blob_key: BlobKey) -> Prepared | None:
         """Return what was made of an uploaded package."""
-        text = self._client.hget(keys.packages(app_id), blob_key)
-        return decode_prepared(text) if text else None
+        key = keys.packages(app_id)
+        text = self._client.hget(key, blob_key)
+        return read(key, decode_prepared, text) if text else None
 
     def note_prepared(self, app_id: AppId, blob_key: BlobKey, prepared: Prepared) -> None:
         """Note what was made of an uploaded package.
@@ -60,8 +62,9 @@ class PackageStore:
 
     def listings(self, app_id: AppId) -> set[BlobKey]:
         """Return the listings of all packages of an app that are known."""
-        held = self._client.hgetall(keys.packages(app_id))
-        known = [decode_prepared(text) for field, text in held.items() if "|" not in field]
+        key = keys.packages(app_id)
+        held = self._client.hgetall(key)
+        known = [read(key, decode_prepared, held[each]) for each in held if "|" not in each]
         return {each.listing for each in known if each.listing}
 
     def diffs(
@@ -77,10 +80,10 @@ class PackageStore:
         wanted = list(bases)
         if not wanted:
             return {}
-        fields = [_diff_field(blob_key, base) for base in wanted]
-        found = self._client.hmget(keys.packages(app_id), fields)
+        key = keys.packages(app_id)
+        found = self._client.hmget(key, [_diff_field(blob_key, base) for base in wanted])
         return {
-            base: decode_download(orjson.loads(text))
+            base: read(key, decode_diff, text)
             for base, text in zip(wanted, found, strict=True)
             if text
         }
@@ -102,11 +105,12 @@ class PackageStore:
         Returns:
             The listings of those that are kept.
         """
-        held = self._client.hgetall(keys.packages(app_id))
+        key = keys.packages(app_id)
+        held = self._client.hgetall(key)
         others = [field for field in held if field.partition("|")[0] not in uploaded]
         if others:
-            self._client.hdel(keys.packages(app_id), *others)
-        kept = [decode_prepared(text) for field, text in held.items() if field in uploaded]
+            self._client.hdel(key, *others)
+        kept = [read(key, decode_prepared, held[each]) for each in held if each in uploaded]
         return {each.listing for each in kept if each.listing}
 
     def _note(self, app_id: AppId, fields: Mapping[str, str]) -> None:
@@ -124,5 +128,11 @@ def decode_prepared(text: str) -> Prepared:
     """Return what a field of a blob key says."""
     (blob_key, size), listing = orjson.loads(text)
     return Prepared(
-        Download(BlobKey(blob_key), size), BlobKey(listing) if listing is not None else None
+        Download(BlobKey(text_in(blob_key)), number_in(size)),
+        BlobKey(text_in(listing)) if listing is not None else None,
     )
+
+
+def decode_diff(text: str) -> Download | None:
+    """Return what a field of a blob key and a base says."""
+    return decode_download(orjson.loads(text))

@@ -16,6 +16,7 @@ from codepush.store import keys
 from codepush.store.bell import Bell
 from codepush.store.changes import Changes
 from codepush.store.connection import StoreClient
+from codepush.store.damage import number_in, read, text_in
 from codepush.store.scripts import Scripts
 
 _ONCE_S = 86_400
@@ -77,7 +78,9 @@ class ReleaseStore:
             NotFoundError: The deployment is gone.
         """
         texts = self.texts(app_id, deployment_id)
-        releases = tuple(decode_release(*each) for each in sorted(texts.by_number.items()))
+        key = keys.releases(app_id, deployment_id)
+        held = sorted(texts.by_number.items())
+        releases = tuple(read(key, decode_release, *each) for each in held)
         return History(texts.version, texts.last_number, releases)
 
     def texts(self, app_id: AppId, deployment_id: DeploymentId) -> Texts:
@@ -86,14 +89,15 @@ class ReleaseStore:
         Raises:
             NotFoundError: The deployment is gone.
         """
+        key, releases = keys.deployment(app_id, deployment_id), keys.releases(app_id, deployment_id)
         pipe = self._client.pipeline(transaction=True)
-        pipe.hmget(keys.deployment(app_id, deployment_id), ["version", "label_seq"])
-        pipe.hgetall(keys.releases(app_id, deployment_id))
+        pipe.hmget(key, ["version", "label_seq"])
+        pipe.hgetall(releases)
         (version, last_number), held = pipe.execute()
         if version is None:
             raise _gone()
-        by_number = {int(number): text for number, text in held.items()}
-        return Texts(int(version), int(last_number), by_number)
+        by_number = {read(releases, int, number): text for number, text in held.items()}
+        return Texts(read(key, int, version), read(key, int, last_number), by_number)
 
     def versions(
         self, addresses: list[tuple[AppId, DeploymentId]], client: StoreClient
@@ -264,9 +268,9 @@ def decode_release(number: int, text: str) -> Release:
         id=record["id"],
         number=number,
         app_version=record["app_version"],
-        package_hash=PackageHash(record["package_hash"]),
-        blob_key=BlobKey(record["blob_key"]),
-        size=record["size"],
+        package_hash=PackageHash(text_in(record["package_hash"])),
+        blob_key=BlobKey(text_in(record["blob_key"])),
+        size=number_in(record["size"]),
         uploaded_at_ms=record["uploaded_at_ms"],
         released_by=record["released_by"],
         method=ReleaseMethod(record["method"]),
@@ -292,7 +296,9 @@ def encode_download(download: Download | None) -> list[str | int] | None:
 
 def decode_download(record: list[Any] | None) -> Download | None:
     """Return the download in plain JSON."""
-    return None if record is None else Download(BlobKey(record[0]), record[1])
+    if record is None:
+        return None
+    return Download(BlobKey(text_in(record[0])), number_in(record[1]))
 
 
 def _gone() -> NotFoundError:

@@ -19,6 +19,7 @@ from codepush.domain.reports import Outcome, Report, Told
 from codepush.domain.series import Change, Failure, Period
 from codepush.store import keys
 from codepush.store.connection import StoreClient
+from codepush.store.damage import read
 from codepush.store.line import Line, connected
 from codepush.store.scripts import Call, Scripts
 
@@ -81,11 +82,8 @@ class ReportStore:
 
     def changes(self, address: Address) -> list[Change]:
         """Return how much the counters of each label changed in each period that is kept."""
-        found = []
-        for field, by in self._client.hgetall(keys.series(*address)).items():
-            when, label, counter = field.split("|")
-            found.append(Change(Period(when[0]), int(when[1:]), label, counter, int(by)))
-        return found
+        key = keys.series(*address)
+        return [read(key, _change, *each) for each in self._client.hgetall(key).items()]
 
     def forget_changes(self, address: Address, before_ms: Mapping[Period, int]) -> None:
         """Drop the changes of each period that ended before a time."""
@@ -170,3 +168,8 @@ def _row(report: Report) -> tuple[str | int, ...]:
         report.fingerprint[:_FINGERPRINT_CHARS],
         report.reason[:_LONGEST_REASON],
     )
+
+
+def _change(field: str, by: str) -> Change:
+    when, label, counter = field.split("|")
+    return Change(Period(when[0]), int(when[1:]), label, counter, int(by))

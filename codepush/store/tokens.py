@@ -12,6 +12,7 @@ from codepush.domain.models import AccessToken
 from codepush.domain.permissions import Scope
 from codepush.store import keys, written
 from codepush.store.connection import StoreClient
+from codepush.store.damage import read
 from codepush.store.scripts import Scripts
 
 _INDEX_GRACE_S = 86_400
@@ -53,7 +54,8 @@ class TokenStore:
         held = self._client.hget(keys.tokens(UserId(user_id)), token_id)
         if held is None or orjson.loads(held)["hash"] != token_hash:
             return None
-        return decode_token(UserId(user_id), TokenId(token_id), held)
+        key = keys.tokens(UserId(user_id))
+        return read(key, decode_token, UserId(user_id), TokenId(token_id), held)
 
     def is_good(self, token: AccessToken, *, now_ms: int) -> bool:
         """Return whether a token that was found a while ago was not revoked and did not expire."""
@@ -62,8 +64,11 @@ class TokenStore:
 
     def list_of(self, user_id: UserId) -> list[AccessToken]:
         """Return a user's tokens, expired ones too, oldest first."""
-        held = self._client.hgetall(keys.tokens(user_id))
-        tokens = [decode_token(user_id, TokenId(token_id), text) for token_id, text in held.items()]
+        key = keys.tokens(user_id)
+        tokens = [
+            read(key, decode_token, user_id, TokenId(token_id), text)
+            for token_id, text in self._client.hgetall(key).items()
+        ]
         return sorted(tokens, key=lambda token: (token.created_at_ms, token.name))
 
     def replace(self, old: AccessToken, new: AccessToken) -> None:

@@ -7,6 +7,7 @@ from codepush.domain.models import User
 from codepush.store import keys, written
 from codepush.store.claims import Claim, Claims, too_late
 from codepush.store.connection import StoreClient
+from codepush.store.damage import read
 from codepush.store.scripts import Scripts
 
 _EMAIL_FIELD = "user"
@@ -73,7 +74,7 @@ class UserStore:
         for user_id in wanted:
             pipe.hgetall(keys.user(user_id))
         return {
-            user_id: decode_user(user_id, record)
+            user_id: read(keys.user(user_id), decode_user, user_id, record)
             for user_id, record in zip(wanted, pipe.execute(), strict=True)
             if record
         }
@@ -94,8 +95,11 @@ class UserStore:
 
     def list_all(self) -> list[User]:
         """Return every user, by e-mail address."""
-        ids = [UserId(text) for text in self._client.smembers(keys.USERS)]
-        return sorted(self.get_many(ids).values(), key=lambda user: user.email.casefold())
+        return sorted(self.get_many(self.ids()).values(), key=lambda user: user.email.casefold())
+
+    def ids(self) -> list[UserId]:
+        """Return the ids of all users; some may never have come to be."""
+        return [UserId(text) for text in self._client.smembers(keys.USERS)]
 
     def update(
         self, user_id: UserId, *, name: str | None = None, password_hash: str | None = None

@@ -12,6 +12,7 @@ from codepush.domain.webhook_events import WebhookEvent
 from codepush.domain.webhooks import Disabled, Format, Webhook
 from codepush.store import keys
 from codepush.store.connection import StoreClient
+from codepush.store.damage import read
 from codepush.store.scripts import Scripts
 
 MAX_WEBHOOKS = 100
@@ -71,7 +72,7 @@ class WebhookStore:
             pipe.hgetall(keys.webhook(organization_id, each))
         records = pipe.execute()
         found = [
-            decode_webhook(organization_id, each, record)
+            _read(organization_id, each, record)
             for each, record in zip(ids, records, strict=True)
             if record
         ]
@@ -88,7 +89,7 @@ class WebhookStore:
         record = self._client.hgetall(keys.webhook(organization_id, webhook_id))
         if not record:
             raise _gone()
-        return decode_webhook(organization_id, webhook_id, record)
+        return _read(organization_id, webhook_id, record)
 
     def change(self, before: Webhook, after: Webhook, *, event: Event, only: str = "") -> None:
         """Write those fields of a webhook that differ, and log it.
@@ -189,6 +190,13 @@ def _encode(webhook: Webhook) -> dict[str, str]:
         "last_success_ms": _text(webhook.last_success_ms),
         "took_ms": _text(webhook.took_ms),
     }
+
+
+def _read(
+    organization_id: OrganizationId, webhook_id: WebhookId, record: dict[str, str]
+) -> Webhook:
+    key = keys.webhook(organization_id, webhook_id)
+    return read(key, decode_webhook, organization_id, webhook_id, record)
 
 
 def decode_webhook(

@@ -1,6 +1,5 @@
 """``codepush backup``, ``restore``, ``verify`` and ``migrate`` as operators run them."""
 
-import hashlib
 import io
 import json
 import os
@@ -10,10 +9,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from codepush.domain.ids import BlobKey
 from plugins.storage_local import LocalStorage
 from tests.server.processes import Processes
 from tests.server.real import RealServer
+from tests.storage_contract import blob_key
 
 
 def run(processes: Processes, *command: str, code: int = 0, **settings: str) -> tuple[str, str]:
@@ -105,7 +104,7 @@ def test_a_restore_without_the_key_of_the_webhooks_says_so(
 def test_packages_are_put_back_alone(processes: Processes, tmp_path: Path) -> None:
     run(processes, "user", "create", "--email", "ann@example.com")
     content, blobs = b"a package", processes.data_dir / "blobs"
-    key = BlobKey(f"app/{hashlib.sha256(content).hexdigest()}")
+    key = blob_key(content)
     LocalStorage(blobs).put(key, io.BytesIO(content), size=len(content), content_type="a/b")
     file = tmp_path / "backup"
     run(processes, "backup", str(file))

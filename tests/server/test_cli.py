@@ -61,6 +61,30 @@ def test_a_command_that_a_full_store_refuses_says_so(processes: Processes, tmp_p
         store.kill()
 
 
+def test_a_damaged_record_is_named_by_commands_and_stops_no_repair(
+    processes: Processes, tmp_path: Path
+) -> None:
+    store = RedisServer(tmp_path / "redis")
+    try:
+        url = store.start().url
+
+        def run(*words: str) -> tuple[int, str]:
+            process = processes.python(*CODEPUSH, *words, REDIS_URL=url, LOG_LEVEL="error")
+            errors = process.communicate(timeout=60)[1]
+            return process.returncode, errors
+
+        assert run("user", "create", "--email", "ann@example.com") == (0, "")
+        with store.client() as client:
+            (user,) = client.scan_iter("*:user")
+        store.ask("HDEL", user, "email")
+        said = f"codepush: The record {user} cannot be read: it lacks 'email'."
+        for words in (["user", "list"], ["organization", "list"]):
+            assert run(*words) == (2, f"{said} codepush verify tells what would mend it.\n")
+        assert run("repair")[0] == 0
+    finally:
+        store.kill()
+
+
 def test_gunicorn_of_its_own_refuses_a_wrong_setting_with_a_sentence(
     processes: Processes,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -110,6 +111,16 @@ class Whole:
             for deployment_id in app.deployments.values():
                 for label in ("v1", "v2"):
                     self.services.packaging.prepare(app.id, deployment_id, label)
+
+    def keep_house(self) -> None:
+        """Do what workers do now and then, also to what was without use for months."""
+        self.services.audit.keep_up_all()
+        self.services.metrics.expire_all()
+        self.services.repair.run()
+        self.services.webhook_upkeep.keep_all()
+        for _ in range(2):
+            self.services.collection.run()
+            self.clock.advance(30 * 86_400)
 
     @property
     def organization_id(self) -> OrganizationId:
@@ -295,6 +306,33 @@ def test_no_damage_within_a_value_makes_verify_or_backup_fail(whole: Whole, tmp_
             if kind != "o:w:*":
                 break
     assert {"a:d:*:releases", "a:packages", "a:binaries", "u:tokens", "o:invitations"} <= tried
+
+
+@pytest.mark.timeout(600)
+def test_one_damaged_record_neither_stops_housekeeping_nor_costs_packages(
+    whole: Whole, caplog: pytest.LogCaptureFixture
+) -> None:
+    for blob in whole.storage.list_blobs():
+        os.utime(whole.storage._folder / blob.key, (0, 0))
+    whole.keep_house()  # what is without use anyway
+    blobs = {blob.key for blob in whole.storage.list_blobs()}
+    assert len(blobs) > 6
+    assert not caplog.messages
+    tried = set()
+    for key, kind, dump in whole.each_key():
+        if whole.client.type(key) != "hash" or kind in tried:
+            continue
+        tried.add(kind)
+        for field in whole.raw.hkeys(key):
+            whole.raw.hset(key, field, "zzz")
+            whole.keep_house()
+            assert {blob.key for blob in whole.storage.list_blobs()} == blobs, (key, field)
+            whole.raw.delete(key)
+            whole.raw.restore(key, 0, dump)
+    assert {"u:user", "o:organization", "a:app", "a:d:*", "a:d:*:releases", "o:w:*"} <= tried
+    said = " ".join(caplog.messages)
+    for name in (":app", ":releases", ":packages", ":binaries", ":w:"):
+        assert re.search(rf"left out until it is mended: The record cp:1:{{\S*{name}", said), name
 
 
 def _damaged(value: Any) -> Iterator[Any]:

@@ -20,19 +20,18 @@ from codepush.domain.ids import (
     UserId,
     WebhookId,
 )
-from codepush.domain.models import Download
 from codepush.domain.permissions import Permission, Role
 from codepush.domain.webhook_events import Notice, WebhookEvent
 from codepush.store import keys
 from codepush.store.apps import decode_app
 from codepush.store.binaries import decode_binary
-from codepush.store.damage import UNREADABLE
+from codepush.store.damage import UNREADABLE, number_in, text_in, why
 from codepush.store.delivery_log import decode_delivery, decode_notice, encode_notice
 from codepush.store.deployments import decode_deployment
 from codepush.store.entries import Entry
 from codepush.store.organizations import decode_invitation, decode_organization
-from codepush.store.packages import decode_prepared
-from codepush.store.releases import decode_download, decode_release
+from codepush.store.packages import decode_diff, decode_prepared
+from codepush.store.releases import decode_release
 from codepush.store.tokens import decode_token
 from codepush.store.users import decode_user
 from codepush.store.webhooks import decode_webhook
@@ -82,7 +81,7 @@ def sift(entry: Entry) -> tuple[Entry | None, list[str]]:
         try:
             kind.record(dict(zip(entry.items[::2], entry.items[1::2], strict=True)))
         except UNREADABLE as exc:
-            return None, [f"The record {entry.key} cannot be read: {_why(exc)}."]
+            return None, [f"The record {entry.key} cannot be read: {why(exc)}."]
     if kind.part is None:
         return entry, []
     items: list[Any] = []
@@ -92,14 +91,10 @@ def sift(entry: Entry) -> tuple[Entry | None, list[str]]:
         try:
             kind.part(name, content)
         except UNREADABLE as exc:
-            wrong.append(f"{name!r} in the record {entry.key} cannot be read: {_why(exc)}.")
+            wrong.append(f"{name!r} in the record {entry.key} cannot be read: {why(exc)}.")
         else:
             items += [name, content] if is_paired else [name]
     return (replace(entry, items=items) if wrong else entry), wrong[:1]
-
-
-def _why(exc: Exception) -> str:
-    return f"it lacks {exc}" if isinstance(exc, KeyError) else f"{exc}"
 
 
 def _parts(entry: Entry, *, is_paired: bool) -> Iterator[tuple[str, Any]]:
@@ -127,36 +122,11 @@ def _deployment(record: dict[str, str]) -> None:
     int(record["latest"] or 0)
 
 
-def _is(kind: type, *found: object) -> None:
-    for each in found:
-        if not isinstance(each, kind):
-            raise TypeError(each)
-
-
-def _download(found: Download | None) -> None:
-    if found:
-        _is(str, found.blob_key)
-        _is(int, found.size)
-
-
-def _release(number: str, text: str) -> None:
-    release = decode_release(int(number), text)
-    for each in (release.full, release.served, *release.diffs.values()):
-        _download(each)
-    _is(str, release.package_hash, release.blob_key)
-
-
 def _package(field: str, text: str) -> None:
     if "|" in field:
-        _download(decode_download(orjson.loads(text)))
+        decode_diff(text)
     else:
-        prepared = decode_prepared(text)
-        _download(prepared.served)
-        _is(str, prepared.listing or "")
-
-
-def _binary(package_hash: str, text: str) -> None:
-    _is(str, decode_binary(PackageHash(package_hash), text).listing)
+        decode_prepared(text)
 
 
 def _device(_digest: str, text: str) -> None:
@@ -180,13 +150,14 @@ def _reasons(_label: str, text: str) -> None:
 
 def _token(token_id: str, text: str) -> None:
     token = decode_token(UserId(""), TokenId(token_id), text)
-    _is(int, token.expires_at_ms)
-    _is(str, token.name, orjson.loads(text)["hash"])
+    number_in(token.expires_at_ms)
+    text_in(token.name)
+    text_in(orjson.loads(text)["hash"])
 
 
 def _invitation(invitation_id: str, text: str) -> None:
-    _is(int, decode_invitation(OrganizationId(""), invitation_id, text).expires_at_ms)
-    _is(str, orjson.loads(text).get("hash", ""))
+    number_in(decode_invitation(OrganizationId(""), invitation_id, text).expires_at_ms)
+    text_in(orjson.loads(text).get("hash", ""))
 
 
 def _head(field: str, text: str) -> None:
@@ -210,11 +181,12 @@ def _delivery(record: dict[str, str]) -> None:
 
 
 def _notice(record: dict[str, str]) -> None:
-    _is(dict, decode_notice(record["text"]).body)
+    decode_notice(record["text"]).body.items()
 
 
 def _webhook(record: dict[str, str]) -> None:
-    _is(str, *decode_webhook(OrganizationId(""), WebhookId(""), record).secrets)
+    for each in decode_webhook(OrganizationId(""), WebhookId(""), record).secrets:
+        text_in(each)
 
 
 _CLAIMS = Kind("hash", part=_claim)
@@ -251,9 +223,9 @@ KINDS = {
     "a:collaborators": Kind("hash", part=lambda _user, held: Permission(int(held))),
     "a:deployments": Kind("hash"),
     "a:packages": Kind("hash", part=_package),
-    "a:binaries": Kind("hash", part=_binary),
+    "a:binaries": Kind("hash", part=lambda base, text: decode_binary(PackageHash(base), text)),
     "a:d:*": Kind("hash", record=_deployment),
-    "a:d:*:releases": Kind("hash", part=_release),
+    "a:d:*:releases": Kind("hash", part=lambda number, text: decode_release(int(number), text)),
     "a:d:*:counts": Kind("hash", part=lambda _counter, text: int(text)),
     "a:d:*:devices": Kind("hash", part=_device),
     "a:d:*:series": Kind("hash", part=_change),
