@@ -32,7 +32,7 @@ class DeploymentStore:
         """Hold a deployment key for a deployment to come; None where it is taken."""
 
         def bears(holder: str) -> bool:
-            return self._key_of(*_split(holder)) == key
+            return self.key_of(*split_address(holder)) == key
 
         owner = f"{app_id}/{deployment_id}"
         return self._claims.take(keys.deployment_key(key), _KEY_FIELD, owner, bears=bears)
@@ -46,7 +46,7 @@ class DeploymentStore:
     def address(self, key: DeploymentKey) -> tuple[AppId, DeploymentId] | None:
         """Return where a key leads. The deployment there need not exist any more."""
         holder = self._claims.holder(keys.deployment_key(key), _KEY_FIELD)
-        return _split(holder) if holder else None
+        return split_address(holder) if holder else None
 
     def create(self, app: App, deployment: Deployment, claim: Claim, *, event: Event) -> None:
         """Commit a deployment whose key is claimed.
@@ -157,8 +157,10 @@ class DeploymentStore:
             raise absent(deployment.name)
         self._changes.tell(app.id, deployment.id, 0)
 
-    def _key_of(self, app_id: AppId, deployment_id: DeploymentId) -> str | None:
-        return self._client.hget(keys.deployment(app_id, deployment_id), "key")
+    def key_of(self, app_id: AppId, deployment_id: DeploymentId) -> DeploymentKey | None:
+        """Return the key that a deployment bears, or None where it is gone."""
+        key = self._client.hget(keys.deployment(app_id, deployment_id), "key")
+        return DeploymentKey(key) if key is not None else None
 
 
 def absent(name: str) -> NotFoundError:
@@ -173,7 +175,8 @@ def name_taken(name: str) -> ConflictError:
     )
 
 
-def _split(holder: str) -> tuple[AppId, DeploymentId]:
+def split_address(holder: str) -> tuple[AppId, DeploymentId]:
+    """Return app and deployment of the holder of a key's claim."""
     app_id, _, deployment_id = holder.partition("/")
     return AppId(app_id), DeploymentId(deployment_id)
 

@@ -225,6 +225,22 @@ def test_what_is_lost_is_told_and_made_anew_where_it_can_be(whole: Whole) -> Non
     assert whole.verify() == []
 
 
+def test_a_claim_of_somebody_who_never_came_to_be_is_taken_over(whole: Whole) -> None:
+    """As where a master lost the last words of a handing over when it failed."""
+    tried = set()
+    for key, kind, _dump in whole.each_key():
+        if kind not in {"e:email", "n:organization-name", "k:deployment-key", "o:app-names"}:
+            continue
+        tried.add(kind)
+        for nobody in ("A" * 22, f"{'A' * 22}/{'B' * 22}"):
+            for field in whole.raw.hkeys(key):
+                whole.raw.hset(key, field, f"{nobody}|1")
+            assert whole.verify() != [], key
+            whole.mend()
+            assert whole.verify() == [], key
+    assert len(tried) == 4
+
+
 @pytest.mark.timeout(600)
 def test_keys_of_another_type_are_told_and_backed_up(whole: Whole, tmp_path: Path) -> None:
     for number, (key, kind, _dump) in enumerate(whole.each_key()):

@@ -5,20 +5,19 @@ from typing import Any, cast
 
 import orjson
 
-from codepush.domain.ids import DeliveryId, OrganizationId, UserId, WebhookId
+from codepush.domain.ids import AppId, DeliveryId, OrganizationId, UserId, WebhookId
 from codepush.domain.permissions import Role
 from codepush.services.backups.references import UNREAD, Need
 from codepush.services.backups.soundness import KINDS, kind_of
 from codepush.services.backups.survey import OnGroup, Survey
 from codepush.services.clock import Clock
 from codepush.store import keys
-from codepush.store.claims import Claims
 from codepush.store.connection import StoreClient
 from codepush.store.damage import UNREADABLE
-from codepush.store.delivery_log import DeliveryLog
+from codepush.store.deployments import split_address
 from codepush.store.entries import Entry
 from codepush.store.groups import GroupReader
-from codepush.store.scripts import Scripts
+from codepush.store.stores import open_stores
 
 
 class _Nobody:
@@ -61,15 +60,15 @@ class _Mending:
     """Enters what is missing; each way of it says whether it did."""
 
     def __init__(self, client: StoreClient, clock: Clock):
-        scripts = Scripts(client)
         self._client = cast(Any, client)
-        self._claims = Claims(client, scripts)
-        self._log = DeliveryLog(client, scripts)
+        self._stores = open_stores(client)
+        self._log = self._stores.delivery_log
         self._clock = clock
         self._ways: dict[str, Callable[[Need, keys.Place], bool]] = {
-            **dict.fromkeys(
-                ("e:email", "n:organization-name", "k:deployment-key", "o:app-names"), self._claim
-            ),
+            "e:email": self._email,
+            "n:organization-name": self._organization_name,
+            "k:deployment-key": self._deployment_key,
+            "o:app-names": self._app_name,
             **dict.fromkeys(("u:apps", "u:organizations", "users:all", "o:webhooks"), self._add),
             **dict.fromkeys(("o:logs", "o:webhook-queue", "jobs:webhooks"), self._add_by_time),
             **dict.fromkeys(("u:token-names", "a:deployments"), self._name),
@@ -95,9 +94,28 @@ class _Mending:
         except UNREADABLE:  # what it would be made from was damaged, too
             return False
 
-    def _claim(self, need: Need, _place: keys.Place) -> bool:
-        taken = self._claims.take(need.key, need.field, need.value, bears=lambda _holder: True)
-        return taken is not None
+    # A claim of somebody whose record does not bear the name, or is gone, is taken over, as it is
+    # by whoever wants the name anew.
+
+    def _email(self, need: Need, _place: keys.Place) -> bool:
+        users, user_id = self._stores.users, UserId(need.value)
+        user = users.get(user_id)
+        return user is not None and users.claim_email(user.email, user_id) is not None
+
+    def _organization_name(self, need: Need, _place: keys.Place) -> bool:
+        organizations, its_id = self._stores.organizations, OrganizationId(need.value)
+        found = organizations.get(its_id)
+        return found is not None and organizations.claim_name(found.name, its_id) is not None
+
+    def _deployment_key(self, need: Need, _place: keys.Place) -> bool:
+        deployments, address = self._stores.deployments, split_address(need.value)
+        key = deployments.key_of(*address)
+        return key is not None and deployments.claim_key(key, *address) is not None
+
+    def _app_name(self, need: Need, place: keys.Place) -> bool:
+        apps, app_id, home = self._stores.apps, AppId(need.value), OrganizationId(place.id)
+        app = apps.get(app_id)
+        return app is not None and apps.claim_name(home, app.name, app_id) is not None
 
     def _add(self, need: Need, _place: keys.Place) -> bool:
         return bool(self._client.sadd(need.key, need.field))

@@ -20,7 +20,7 @@ class Finding:
     remedy: str
 
 
-_ENTERS = "codepush repair enters it, unless another record holds it."
+_ENTERS = "codepush repair enters it, unless another record holds it by right."
 _RESTORE = "Restore it from a backup."
 _METRICS = "Clear the metrics of the deployment; devices report again."
 _PASSING = "It may be removed with DEL; nothing but a count or a short memory is lost."
