@@ -94,7 +94,7 @@ class Apps:
             for each in made:
                 self._stores.deployments.claim_key(each.key, app_id, each.id)
             self._stores.users.note_app(principal.user.id, app_id)
-            self._stores.organizations.note_log(organization_id, app_id, self._clock())
+            self._stores.organizations.note_log(organization_id, app_id)
             self._stores.apps.create(app, made, claim.deadline_ms, event=event)
         return app
 

@@ -62,9 +62,8 @@ class Audit:
 
     def keep_up(self, organization_id: OrganizationId) -> None:
         """Fold what happened into the chain, and drop what is too old; done by the worker too."""
-        now_ms = self._clock()
-        self._stores.audit.fold(organization_id, now_ms=now_ms)
-        before_ms = now_ms - self.lifetime // timedelta(milliseconds=1)
+        self._stores.audit.fold(organization_id)
+        before_ms = self._clock() - self.lifetime // timedelta(milliseconds=1)
         self._stores.audit.forget(organization_id, before_ms=before_ms)
 
     def keep_up_all(self) -> None:

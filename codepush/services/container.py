@@ -118,7 +118,7 @@ def build_services(
         tokens=tokens,
         access=access,
         apps=Apps(stores, access, teller, clock),
-        ownership=Ownership(stores, access, accounts, teller, clock),
+        ownership=Ownership(stores, access, accounts, teller),
         deployments=deployments,
         releasing=Releasing(
             stores,

@@ -37,7 +37,7 @@ class HandingOn:
         stores = self._stores
         if stores.deliveries.head(organization_id) is None:
             return True
-        stores.audit.fold(organization_id, now_ms=self._clock())
+        stores.audit.fold(organization_id)
         head = stores.deliveries.head(organization_id)
         if head is None:
             return True

@@ -10,7 +10,6 @@ from codepush.domain.models import App, Principal, User
 from codepush.domain.permissions import Permission
 from codepush.services.access import Access, require_account, require_may_add
 from codepush.services.accounts import Accounts
-from codepush.services.clock import Clock
 from codepush.services.telling import Teller
 from codepush.store.stores import Stores
 
@@ -18,15 +17,12 @@ from codepush.store.stores import Stores
 class Ownership:
     """Shares apps, hands them over, and moves them to other organizations."""
 
-    def __init__(
-        self, stores: Stores, access: Access, accounts: Accounts, teller: Teller, clock: Clock
-    ):
+    def __init__(self, stores: Stores, access: Access, accounts: Accounts, teller: Teller):
         """Use ``stores``; find apps through ``access`` and users through ``accounts``."""
         self._stores = stores
         self._access = access
         self._accounts = accounts
         self._tell = teller
-        self._clock = clock
 
     def transfer(self, principal: Principal, reference: str, email: str) -> App:
         """Move an app into the organization of another user, who becomes its owner.
@@ -120,7 +116,7 @@ class Ownership:
         claim = self._stores.apps.claim_name(destination, app.name, app.id)
         if claim is None:
             raise ConflictError(taken)
-        self._stores.organizations.note_log(destination, app.id, self._clock())
+        self._stores.organizations.note_log(destination, app.id)
         old = self._stores.apps.name_claim(app)
         self._stores.apps.update(
             app,

@@ -114,7 +114,7 @@ class Webhooks:
         made, secret = self._with_secret(self._changed(principal, blank, wanted))
         self._stores.agenda.enter(organization_id)
         # What happened until now is not its business.
-        self._stores.audit.fold(organization_id, now_ms=self._clock())
+        self._stores.audit.fold(organization_id)
         made = replace(made, since=self._stores.audit.head(organization_id))
         event = self._event(
             principal, Action.WEBHOOK_CREATED, made, host=self._manageable.host(made)

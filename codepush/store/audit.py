@@ -79,15 +79,10 @@ class AuditStore:
         """Write an event that belongs to no app into its organization's own log."""
         self._client.xadd(keys.organization_log(event.organization_id), {"e": encode_event(event)})
 
-    def fold(self, organization_id: OrganizationId, *, now_ms: int) -> None:
-        """Bring the chain up to date with all logs that may hold events of the organization.
-
-        Args:
-            organization_id: Whose.
-            now_ms: For telling an app that is gone from one that is yet to come.
-        """
+    def fold(self, organization_id: OrganizationId) -> None:
+        """Bring the chain up to date with all logs that may hold events of the organization."""
         index = keys.organization_logs(organization_id)
-        gone = self._gone(self._client.zrangebyscore(index, "-inf", now_ms - _TO_COME_MS))
+        gone = self._gone(self._scripts.run("old_logs", [index], [_TO_COME_MS]))
         logs = {text: keys.app_log(AppId(text)) for text in self._client.zrange(index, 0, -1)}
         logs[OWN] = keys.organization_log(organization_id)
         read: set[str] = set()

@@ -90,10 +90,10 @@ class OrganizationStore:
         with written.aside():
             self._client.sadd(keys.user_organizations(user_id), organization_id)
 
-    def note_log(self, organization_id: OrganizationId, app_id: AppId, now_ms: int) -> None:
+    def note_log(self, organization_id: OrganizationId, app_id: AppId) -> None:
         """Enter an app in the index of those whose logs may hold events of an organization."""
         with written.aside():
-            self._client.zadd(keys.organization_logs(organization_id), {app_id: float(now_ms)})
+            self._scripts.run("note_log", [keys.organization_logs(organization_id)], [app_id])
 
     def members(self, organization_id: OrganizationId) -> dict[UserId, Role]:
         """Return the role of each member. Some may be users who never came to be."""

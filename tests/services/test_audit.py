@@ -11,7 +11,7 @@ import pytest
 
 from codepush.domain.errors import ConflictError, NotFoundError
 from codepush.domain.events import Action
-from codepush.domain.ids import OrganizationId
+from codepush.domain.ids import AppId, OrganizationId
 from codepush.domain.models import Principal
 from codepush.domain.permissions import Permission
 from codepush.domain.releasing import Change
@@ -77,6 +77,15 @@ def test_events_of_apps_and_of_the_organization_are_in_one_chain(
     assert services.audit.verify(principal.organization_id).length == 6
 
 
+def pass_an_hour(redis: StoreClient, organization_id: OrganizationId) -> None:
+    """Do to the index of logs what an hour of the store's clock does, which no test can move."""
+    logs = keys.organization_logs(organization_id)
+    for app_id in redis.zrange(logs, 0, -1):
+        noted_ms = redis.zscore(logs, app_id)
+        assert noted_ms is not None
+        redis.zadd(logs, {app_id: noted_ms - 3_601_000})
+
+
 def test_a_refused_action_leaves_no_entry(services: Services, principal: Principal) -> None:
     services.apps.create(principal, "App")
     before = actions(services, principal.organization_id)
@@ -88,21 +97,35 @@ def test_a_refused_action_leaves_no_entry(services: Services, principal: Princip
 
 
 def test_the_deletion_of_an_app_is_remembered(
-    services: Services, principal: Principal, redis: StoreClient, clock: FakeClock
+    services: Services, principal: Principal, redis: StoreClient
 ) -> None:
     services.apps.create(principal, "App")
     services.apps.delete(principal, "App")
     logs = keys.organization_logs(principal.organization_id)
     assert actions(services, principal.organization_id)[-2:] == ["app.created", "app.deleted"]
     assert len(redis.zrange(logs, 0, -1)) == 1, "it might be yet to come"
-    clock.advance(3_601)
+    pass_an_hour(redis, principal.organization_id)
     assert actions(services, principal.organization_id)[-1] == "app.deleted"
     assert redis.zrange(logs, 0, -1) == []
     assert actions(services, principal.organization_id)[-1] == "app.deleted"
 
 
-def test_cursors_into_logs_that_are_gone_do_not_stay(
+def test_an_app_to_come_stays_noted_whatever_the_clocks_of_machines_say(
     services: Services, principal: Principal, redis: StoreClient, clock: FakeClock
+) -> None:
+    organization_id, to_come = principal.organization_id, AppId("A" * 22)
+    logs = keys.organization_logs(organization_id)
+    for hours in (-5, 10):
+        clock.advance(hours * 3_600)
+        services.stores.organizations.note_log(organization_id, to_come)
+        services.audit.keep_up(organization_id)
+        clock.advance(-hours * 3_600)
+        services.audit.keep_up(organization_id)
+        assert redis.zrange(logs, 0, -1) == [to_come]
+
+
+def test_cursors_into_logs_that_are_gone_do_not_stay(
+    services: Services, principal: Principal, redis: StoreClient
 ) -> None:
     organization_id = principal.organization_id
     head = keys.audit_head(organization_id)
@@ -110,7 +133,7 @@ def test_cursors_into_logs_that_are_gone_do_not_stay(
     for number in (0, 1):
         services.apps.delete(principal, f"App{number}")
         entries(services, organization_id)
-        clock.advance(3_601)
+        pass_an_hour(redis, organization_id)
         before = actions(services, organization_id)
         assert (
             {*ids[number:], "own", "seq", "hash", "latest"}
@@ -143,7 +166,7 @@ def test_a_span_of_time_is_found_though_clocks_differ(
     for at_ms in times:
         clock.now_ms = at_ms + chance.randrange(-600_000, 600_000)
         services.apps.create(principal, f"App{at_ms}", deployments=())
-        services.stores.audit.fold(principal.organization_id, now_ms=at_ms)
+        services.stores.audit.fold(principal.organization_id)
     services.stores.audit.forget(principal.organization_id, before_ms=began_ms + 20 * 86_400_000)
     held = entries(services, principal.organization_id)[::-1]
     assert 200 < len(held) < 300
