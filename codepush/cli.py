@@ -1,5 +1,6 @@
 """The ``codepush`` command; its subcommands are in ``codepush/commands/``."""
 
+import faulthandler
 import os
 import sys
 import traceback
@@ -46,6 +47,7 @@ codepush.add_command(migrate)
 
 def main() -> None:
     """Run the command line; what an operator can mend is one sentence on standard error."""
+    faulthandler.enable()  # a crash of a server or worker tells where it was
     try:
         done = codepush(standalone_mode=False)
         sys.exit(done if isinstance(done, int) else 0)

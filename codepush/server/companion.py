@@ -36,7 +36,7 @@ class Companion:
         self._child = Child(
             "deliveries",
             [sys.executable, "-P", "-m", "codepush.server.worker", ARGUMENT],
-            environment=os.environ | self._lifeline.environment(),
+            environment={"PYTHONFAULTHANDLER": "1"} | os.environ | self._lifeline.environment(),
             fds=[self._lifeline.read_fd],
             patience_s=HURRY_S,
             hurry_signal=signal.SIGTERM,

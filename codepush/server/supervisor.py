@@ -40,9 +40,12 @@ WORKER_PATIENCE_S = 10.0
 """Then the job at hand is cut off, and done again later: some take minutes."""
 _STRAYS_S = WEB_PATIENCE_S
 _IDLE_S = 60.0
-_MEMORY = {"MALLOC_ARENA_MAX": "2"}
-"""Where nobody says otherwise: with a dozen threads that take turns, glibc's arenas, up to eight a
-core, are of no use, and each keeps for itself what it had at its peak."""
+_WHERE_UNSET = {"MALLOC_ARENA_MAX": "2", "PYTHONFAULTHANDLER": "1"}
+"""Environment of children, where nobody says otherwise.
+
+A process that crashes tells where it was. And with a dozen threads that take turns, glibc's arenas,
+up to eight a core, are of no use, and each keeps for itself what it had at its peak.
+"""
 
 
 class Supervisor:
@@ -166,7 +169,7 @@ class Supervisor:
     def _make_children(
         self, url: str, listener: Listener, lifeline: Lifeline
     ) -> tuple[Child, Child]:
-        environment = _MEMORY | os.environ | lifeline.environment()
+        environment = _WHERE_UNSET | os.environ | lifeline.environment()
         environment |= {"REDIS_URL": url, "DATA_DIR": str(self._data_dir)}
         # gunicorn reads it for itself when it is imported, and fails where it is set and empty.
         environment["WEB_CONCURRENCY"] = str(self._settings.web_concurrency)

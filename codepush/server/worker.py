@@ -5,6 +5,7 @@ such a companion.
 """
 
 import contextlib
+import faulthandler
 import importlib
 import logging.config
 import os
@@ -198,6 +199,7 @@ def _raise_stop(_number: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the worker with the settings of the environment, as the supervisor does."""
+    faulthandler.enable()  # a crash tells where it was
     try:
         settings = load_settings()
         logging.config.dictConfig(log_config(settings, settings.log_level.upper()))

@@ -131,6 +131,18 @@ def test_a_worker_without_a_store_stops_when_asked(processes: Processes, data_di
     assert worker.wait(30) == 0
 
 
+def test_a_worker_that_crashes_tells_where_it_was(
+    store: EmbeddedStore, worker: Popen[str]
+) -> None:
+    enqueue(store, "note", "a")
+    wait_for(lambda: notes(store) == ["a"], "the job")
+    worker.send_signal(signal.SIGSEGV)
+    _, errors = worker.communicate(timeout=10)
+    assert worker.returncode == -signal.SIGSEGV
+    assert "Fatal Python error: Segmentation fault" in errors
+    assert "codepush/server/worker.py" in errors, errors
+
+
 def test_without_redis_url_a_worker_says_what_it_needs(processes: Processes) -> None:
     worker = processes.python("-m", "codepush.server.worker")
     _, errors = worker.communicate(timeout=10)
