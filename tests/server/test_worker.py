@@ -131,9 +131,7 @@ def test_a_worker_without_a_store_stops_when_asked(processes: Processes, data_di
     assert worker.wait(30) == 0
 
 
-def test_a_worker_that_crashes_tells_where_it_was(
-    store: EmbeddedStore, worker: Popen[str]
-) -> None:
+def test_a_worker_that_crashes_tells_where_it_was(store: EmbeddedStore, worker: Popen[str]) -> None:
     enqueue(store, "note", "a")
     wait_for(lambda: notes(store) == ["a"], "the job")
     worker.send_signal(signal.SIGSEGV)
