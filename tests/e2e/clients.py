@@ -312,6 +312,11 @@ class Manager:
         made: dict[str, Any] = self("release", app, deployment, str(package), version, info)
         return made
 
+    def history(self, deployment: str = "Staging", app: str = "App") -> dict[str, dict[str, Any]]:
+        """Return the packages of a deployment by label."""
+        packages = self("getDeploymentHistory", app, deployment)
+        return {package["label"]: package for package in packages}
+
     def metrics(self, app: str = "App", deployment: str = "Staging") -> dict[str, dict[str, int]]:
         """Return the metrics, without what is all zeros."""
         metrics = self("getDeploymentMetrics", app, deployment)

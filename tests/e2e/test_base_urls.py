@@ -2,10 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.clients import Cli, Device, Manager, Person, Server, write_bundle
+from tests.server.processes import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -25,12 +27,20 @@ def test_the_cli_works_at_a_public_url_with_a_path(
     cli("app", "add", "By CLI", "android", "react-native")
     cli("release", "By CLI", str(write_bundle(tmp_path, "one")), "1.0.0")
 
-    (listed,) = (each for each in cli.json("deployment", "ls", "By CLI") if each["package"])
-    assert listed["package"]["blobUrl"].startswith(f"{prefixed_server.url}/blobs/")
+    def listed() -> dict[str, Any]:
+        (found,) = (each for each in cli.json("deployment", "ls", "By CLI") if each["package"])
+        return found
+
+    assert listed()["package"]["blobUrl"].startswith(f"{prefixed_server.url}/blobs/")
+    key = listed()["key"]
     for sdk in ("code-push-2", "code-push-3", "code-push-4"):
-        device = Device(sdk, prefixed_server.url, listed["key"], sdk)
+        device = Device(sdk, prefixed_server.url, key, sdk)
+        # In between, a worker may have made it smaller, once.
+        wait_for(
+            lambda d=device: d.check()["downloadUrl"] == listed()["package"]["blobUrl"],
+            "a device is told of what is listed",
+        )
         package = device.check()
-        assert package["downloadUrl"] == listed["package"]["blobUrl"]
         device.download(package, tmp_path / "package.zip")
         device.report_download(package)
         device.report_deploy(package, "DeploymentSucceeded")
