@@ -1,7 +1,7 @@
 """The things the server keeps, as immutable values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from codepush.domain.events import Actor
@@ -294,6 +294,14 @@ class History:
     def newest(self) -> Release | None:
         """The newest release, disabled or not."""
         return self.releases[-1] if self.releases else None
+
+    def only(self, label: str | None) -> "History":
+        """Return it with no other releases than the newest and the one with this label.
+
+        That is for whoever keeps it for long: one of 500 releases takes a megabyte.
+        """
+        few = (r for r in self.releases if r is self.newest or r.label == label)
+        return replace(self, releases=tuple(few))
 
     def find(self, label: str) -> Release | None:
         """Return the release with this label."""

@@ -16,6 +16,7 @@ import uvicorn
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped] # no stubs
 from uvicorn_worker import UvicornWorker
 
+from codepush.edge import memory
 from codepush.edge.bridge import Bridge
 from codepush.edge.clock import CoarseClock
 from codepush.edge.fast import edge_of
@@ -73,6 +74,7 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc] # no stubs
         for listening in self.sockets:
             keep_little_unsent(listening)
         self._install_sigquit_handler()
+        memory.spare_the_collector()
         await server.serve(sockets=self.sockets)
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
@@ -130,6 +132,11 @@ class _Server(uvicorn.Server):
             self._clock.wind()
             for connection in list(self.server_state.connections):
                 connection.tend(self._clock.now)  # type: ignore[union-attr] # they are ours
-            if self._bridge.edge is not None and ticks % _FORGET_TICKS == 0:
-                self._bridge.edge.checks.forget()
-                self._bridge.edge.reports.forget()
+            if ticks % _FORGET_TICKS == 0:
+                self._forget()
+
+    def _forget(self) -> None:
+        if self._bridge.edge is not None:
+            self._bridge.edge.checks.forget()
+            self._bridge.edge.reports.forget()
+        memory.give_back()

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from array import array
+from bisect import bisect_left
 from collections import OrderedDict
 from queue import Empty, Full, Queue
 from threading import Lock, Thread
@@ -25,7 +27,6 @@ _AGAIN_S = 600.0
 _KNOWN_S = 30.0
 """How long the packages of an app are taken to be the same."""
 
-_APPS = 1_000
 _IDLE_S = 5.0
 
 Wish = tuple[AppId, DeploymentId, str, PackageHash]
@@ -42,7 +43,8 @@ class PackagesWanted:
         self._lock = Lock()
         self._thread: Thread | None = None
         self._passed_on = Lately(_AGAIN_S, 10 * _WAITING)
-        self._known: OrderedDict[AppId, tuple[float, frozenset[str]]] = OrderedDict()
+        # Digests of hashes, in order: 8 bytes each, and nothing of the histories stays.
+        self._known: OrderedDict[AppId, tuple[float, array[int]]] = OrderedDict()
 
     def diff(self, app_id: AppId, deployment_id: DeploymentId, base: str, label: str) -> None:
         """Wish for a diff from the package ``base`` to a release.
@@ -87,20 +89,27 @@ class PackagesWanted:
 
     def _look_into(self, wish: Wish) -> None:
         app_id, deployment_id, label, base = wish
-        if wish in self._passed_on or base not in self._bases(app_id):
+        if wish in self._passed_on or not self._has(app_id, base):
             return
         if self._jobs.waiting() < MAX_WAITING:
             self._jobs.prepare_diff(app_id, deployment_id, label, base)
         # Only what exists is noted, so hashes that somebody made up push nothing out.
         self._passed_on.add(wish)
 
-    def _bases(self, app_id: AppId) -> frozenset[str]:
-        """Return the hashes of all packages of an app."""
+    def _has(self, app_id: AppId, base: PackageHash) -> bool:
+        """Tell whether a release or binary of an app has, or had of late, this package."""
         now = time.monotonic()
-        held = self._known.get(app_id)
-        if held and now - held[0] < _KNOWN_S:
-            return held[1]
-        found = {each.package_hash for each in self._stores.binaries.list_of(app_id)}
+        while self._known and now - next(iter(self._known.values()))[0] >= _KNOWN_S:
+            self._known.popitem(last=False)
+        if app_id not in self._known:
+            self._known[app_id] = now, array("q", sorted(map(hash, self._packages_of(app_id))))
+        known = self._known[app_id][1]
+        digest = hash(base)
+        place = bisect_left(known, digest)
+        return place < len(known) and known[place] == digest
+
+    def _packages_of(self, app_id: AppId) -> set[str]:
+        found: set[str] = {each.package_hash for each in self._stores.binaries.list_of(app_id)}
         app = self._stores.apps.get(app_id)
         for deployment_id in app.deployments.values() if app else ():
             try:
@@ -108,8 +117,4 @@ class PackagesWanted:
             except NotFoundError:
                 continue
             found.update(release.package_hash for release in history.releases)
-        self._known[app_id] = (now, frozenset(found))
-        self._known.move_to_end(app_id)
-        while len(self._known) > _APPS:
-            self._known.popitem(last=False)
-        return self._known[app_id][1]
+        return found

@@ -65,9 +65,9 @@ class Prepared:
             digest = hash(text)
             held, release = known.get(number, (None, None))
             if release is None or held != digest:
-                release = _lean(decode_release(number, text), shared)
+                release = _lean(decode_release(number, text, shared))
             else:
-                for said in (release.app_version, release.description):
+                for said in (release.app_version, release.description, release.package_hash):
                     shared.setdefault(said, said)
             releases.append(release)
             digests.append(digest)
@@ -85,20 +85,21 @@ class Prepared:
         return {release.number: (digest, release) for digest, release in pairs}
 
 
-def _lean(release: Release, shared: dict[str, str]) -> Release:
+def _lean(release: Release) -> Release:
     """Return a release without what devices are not told; that is a third of its memory.
 
-    Equal texts of one deployment are held once, by ``shared``; not by ``sys.intern``, whose table
-    grows by megabytes where texts come and go.
+    The smallest form of its package stands for the uploaded one.
     """
+    full = release.full
     return replace(
         release,
         id="",
+        blob_key=full.blob_key,
+        size=full.size,
+        served=None,
         released_by="",
         uploaded_at_ms=0,
         original_label=None,
         original_deployment=None,
-        app_version=shared.setdefault(release.app_version, release.app_version),
-        description=shared.setdefault(release.description, release.description),
         diffs=release.diffs or _NONE,
     )

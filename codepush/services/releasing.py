@@ -149,6 +149,8 @@ class Releasing:
         history = self._stores.releases.history(app.id, deployment.id)
         if not once:  # refuse before storing; a repeated request is not refused
             decide(history)
+        newest = history.newest
+        del history  # or there would be two, whole, when it is read again
         self._downloads.keep(
             app.id,
             package.source,
@@ -162,7 +164,7 @@ class Releasing:
         warnings = check_signature(package, app)
         tell = self._telling(principal, Action.DEPLOYMENT_RELEASED, app, deployment.name)
         change = self._add(app, deployment, decide, tell, once, is_stored=True)
-        warnings += lint(package, app, history.newest)
+        warnings += lint(package, app, newest)
         return Released(_added(change), change.is_repeat, warnings)
 
     def promote(
@@ -191,7 +193,7 @@ class Releasing:
             principal, reference, source_name, Permission.COLLABORATOR
         )
         target = self._stores.deployments.get(app, target_name)
-        history = self._stores.releases.history(app.id, source.id)
+        history = self._stores.releases.history(app.id, source.id).only(label)
         template = self._template(principal)
         once = _once(
             principal,

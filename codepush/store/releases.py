@@ -78,9 +78,12 @@ class ReleaseStore:
             NotFoundError: The deployment is gone.
         """
         texts = self.texts(app_id, deployment_id)
-        key = keys.releases(app_id, deployment_id)
-        held = sorted(texts.by_number.items())
-        releases = tuple(read(key, decode_release, *each) for each in held)
+        key, held = keys.releases(app_id, deployment_id), texts.by_number
+        shared: dict[str, str] = {}
+        # Each text goes as it is read: of 500 releases, both together would be 2 MB.
+        releases = tuple(
+            read(key, decode_release, number, held.pop(number), shared) for number in sorted(held)
+        )
         return History(texts.version, texts.last_number, releases)
 
     def texts(self, app_id: AppId, deployment_id: DeploymentId) -> Texts:
@@ -261,20 +264,32 @@ def encode_release(release: Release) -> str:
     ).decode()
 
 
-def decode_release(number: int, text: str) -> Release:
-    """Return the release stored under ``number``."""
+def decode_release(number: int, text: str, shared: dict[str, str] | None = None) -> Release:
+    """Return the release stored under ``number``.
+
+    Args:
+        number: Of its label.
+        text: As stored.
+        shared: Where releases are kept, those that were read with the same one hold equal texts
+            once. Not ``sys.intern``, whose table grows by megabytes where texts come and go.
+    """
     record = orjson.loads(text)
+    once = {} if shared is None else shared
+
+    def same(said: str) -> str:
+        return once.setdefault(said, said)
+
     return Release(
         id=record["id"],
         number=number,
-        app_version=record["app_version"],
-        package_hash=PackageHash(text_in(record["package_hash"])),
+        app_version=same(record["app_version"]),
+        package_hash=PackageHash(same(text_in(record["package_hash"]))),
         blob_key=BlobKey(text_in(record["blob_key"])),
         size=number_in(record["size"]),
         uploaded_at_ms=record["uploaded_at_ms"],
-        released_by=record["released_by"],
+        released_by=same(record["released_by"]),
         method=ReleaseMethod(record["method"]),
-        description=record["description"],
+        description=same(record["description"]),
         is_disabled=record["is_disabled"],
         is_mandatory=record["is_mandatory"],
         rollout=record.get("rollout", FULL_ROLLOUT),
@@ -282,7 +297,7 @@ def decode_release(number: int, text: str) -> Release:
         original_deployment=record["original_deployment"],
         served=decode_download(record.get("served")),
         diffs={
-            PackageHash(base): decode_download(diff)
+            PackageHash(same(base)): decode_download(diff)
             for base, diff in record.get("diffs", {}).items()
         },
         bytecode_version=record.get("bytecode_version"),

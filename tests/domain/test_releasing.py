@@ -71,7 +71,7 @@ def promote(
     overrides: ReleaseOverrides | None = None,
 ) -> Change:
     return rules.promote(
-        source,
+        source.only(label),
         target,
         TEMPLATE,
         overrides or ReleaseOverrides(),

@@ -3,17 +3,20 @@
 import asyncio
 import gc
 import json
+import re
+import uuid
 
 import uvicorn
 from flask import Flask
 from uvicorn.server import ServerState
 
 from codepush.domain.ids import DeploymentKey
-from codepush.edge import protocol
+from codepush.edge import memory, protocol
 from codepush.edge.bridge import Bridge
 from codepush.edge.clock import CoarseClock
 from codepush.edge.fast import Edge
 from codepush.edge.taken import Taken
+from codepush.edge.worker import _Server
 from codepush.services.container import Services
 from codepush.services.prepared import Prepared
 from codepush.settings import Settings
@@ -93,3 +96,22 @@ def test_a_connection_keeps_none_of_the_reports_it_brought(
         return held
 
     assert asyncio.run(send_all()) <= 1
+
+
+def test_garbage_collections_leave_out_what_lives_for_ever() -> None:
+    try:
+        memory.spare_the_collector()
+        assert len(gc.get_objects(generation=2)) < 1_000 < gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
+
+
+def test_patterns_of_uploads_are_forgotten(app: Flask) -> None:
+    bridge = Bridge(app, 1, CoarseClock(), None)
+    server = _Server(uvicorn.Config(bridge), CoarseClock(), lambda: None)
+    boundary = uuid.uuid4().hex
+    pattern = re.compile(boundary)
+    assert re.compile(boundary) is pattern
+    server._forget()
+    assert re.compile(boundary) is not pattern
+    bridge.close()

@@ -1,6 +1,7 @@
 """Smaller packages and diffs, as workers make them, on a real store and disk."""
 
 import contextlib
+import gc
 import io
 import random
 import subprocess
@@ -14,7 +15,7 @@ from rq import Queue
 from codepush.domain.diffing import MAX_DIFFS
 from codepush.domain.errors import StorageError
 from codepush.domain.ids import AppId, BlobKey, DeploymentId, PackageHash
-from codepush.domain.models import Download, Principal
+from codepush.domain.models import Download, Principal, Release
 from codepush.domain.releasing import ReleaseOverrides
 from codepush.services.container import Services
 from codepush.services.downloads import Downloads
@@ -453,6 +454,23 @@ class TestWishes:
         assert waiting() == []
         assert set(redis.scan_iter()) == before  # type: ignore[attr-defined]
 
+    def test_a_package_released_since_is_known_after_a_while(
+        self, line: Line, waiting: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def wished_for() -> list[str]:
+            return [wish[3] for kind, wish in waiting() if kind == "prepare_diff"]
+
+        first, ninth = line["v1"].package_hash, line.release(tree("9")).package_hash
+        self.ask(line, first)
+        tenth = line.release(tree("10")).package_hash
+        line.release(tree("11"))
+        for held in (ninth, tenth):
+            self.ask(line, held)
+        assert wished_for() == [first, ninth]
+        monkeypatch.setattr("codepush.services.packages_wanted._KNOWN_S", 0.0)
+        self.ask(line, tenth)
+        assert wished_for() == [first, ninth, tenth]
+
     def test_a_full_queue_is_not_filled_further(
         self, line: Line, waiting: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -469,6 +487,29 @@ class TestWishes:
         prepare(line.app.id, line.deployment.id, "v8", base)
         history = line.services.stores.releases.history(line.app.id, line.deployment.id)
         assert history.version == version
+
+
+def test_while_a_package_is_stored_no_history_is_held(
+    staging: Line, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A soak found processes that grew with the length of histories: two were held, whole."""
+    for number in range(5):
+        staging.release(tree(f"{number}"))
+    held = []
+    put = services.storage.put
+
+    def count() -> int:
+        gc.collect()
+        return sum(type(each) is Release for each in gc.get_objects())
+
+    def put_counted(*given: Any, **more: Any) -> None:
+        held.append(count())
+        put(*given, **more)
+
+    monkeypatch.setattr(services.storage, "put", put_counted)
+    before = count()
+    staging.release(tree("5"))
+    assert held == [before + 2]  # the newest, and that to come
 
 
 def test_a_copy_of_a_release_whose_package_is_gone_is_refused(
