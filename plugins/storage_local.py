@@ -3,11 +3,14 @@
 A blob is written to a temporary name, flushed to the disk and then renamed, so that a reader sees
 the whole of it or nothing, whatever is killed meanwhile.
 """
+# Paths of blobs are texts: ``LocalStorage._path`` says why.
+# ruff: noqa: PTH105, PTH108, PTH116, PTH123
 
 import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -71,9 +74,9 @@ class LocalStorage:
         try:
             incoming = self._folder / _INCOMING
             incoming.mkdir(parents=True, exist_ok=True)
-            temporary = incoming / uuid.uuid4().hex
+            temporary = f"{incoming}/{uuid.uuid4().hex}"
             try:
-                with temporary.open("xb") as file:
+                with open(temporary, "xb") as file:
                     shutil.copyfileobj(source, file, _CHUNK_BYTES)
                     written = file.tell()
                     file.flush()
@@ -83,24 +86,23 @@ class LocalStorage:
                         f"The package could not be stored: {written} of {size} bytes arrived."
                         " Please try again."
                     )
-                target.parent.mkdir(parents=True, exist_ok=True)
+                folder = self._folder / key.partition("/")[0]
+                folder.mkdir(exist_ok=True)
                 with self._changing():
-                    temporary.replace(target)
+                    os.replace(temporary, target)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    temporary.unlink()
+                    os.unlink(temporary)
                 raise
-            for folder in (target.parent, *target.parent.parents):
-                _sync_folder(folder)
-                if folder == self._folder:
-                    break
+            for each in (folder, self._folder):
+                _sync_folder(each)
         except OSError as exc:
             raise _failed("stored", exc) from exc
 
     def open(self, key: BlobKey) -> BinaryIO:
         """Open a blob."""
         try:
-            return self._path(key).open("rb")
+            return open(self._path(key), "rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as exc:
             raise NotFoundError("There is no such package.") from exc
         except OSError as exc:
@@ -110,7 +112,7 @@ class LocalStorage:
         """Return a blob's size in bytes."""
         try:
             path = self._path(key)
-            return path.stat().st_size if path.is_file() else None
+            return os.stat(path).st_size if _is_file(path) else None
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
@@ -120,7 +122,7 @@ class LocalStorage:
         """Set a blob's time of modification to now."""
         path = self._path(key)
         try:
-            if not path.is_file():
+            if not _is_file(path):
                 return False
             with self._changing():
                 os.utime(path)
@@ -154,15 +156,15 @@ class LocalStorage:
         """Remove a blob, unless it was put or touched after a time."""
         path = self._path(key)
         try:
-            if not path.is_file():
+            if not _is_file(path):
                 return True
             with self._changing():
                 if (
                     unmodified_since_ms is not None
-                    and path.stat().st_mtime_ns // 1_000_000 > unmodified_since_ms
+                    and os.stat(path).st_mtime_ns // 1_000_000 > unmodified_since_ms
                 ):
                     return False
-                path.unlink()
+                os.unlink(path)
         except (FileNotFoundError, NotADirectoryError):
             return True
         except OSError as exc:
@@ -204,10 +206,19 @@ class LocalStorage:
         finally:
             os.close(descriptor)
 
-    def _path(self, key: BlobKey) -> Path:
+    def _path(self, key: BlobKey) -> str:
+        """Return where a blob is; as text.
+
+        Python interns each part of a ``Path``, and its table of interned texts doubles, to 2 MB,
+        where thousands come and go, as with downloads.
+        """
         if not is_blob_key(key):
             raise NotFoundError("There is no such package.")
-        return self._folder / key
+        return f"{self._folder}/{key}"
+
+
+def _is_file(path: str) -> bool:
+    return stat.S_ISREG(os.stat(path).st_mode)
 
 
 def _sync_folder(folder: Path) -> None:
