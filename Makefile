@@ -20,7 +20,9 @@ install: $(STAMP)
 $(STAMP): requirements.lock setup.cfg pyproject.toml setup.py codepush/domain/_rollout.c
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version) if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@# The lock names everything. Where pip looks for itself, a newer release of a package that another
+	@# asks for with an extra ends it: "must have their versions pinned".
+	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
 	@rm -rf codepush_server.egg-info  # an old one would hide new entry points
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
